@@ -1,0 +1,107 @@
+"""What the parts of the kit say to each other: a check, its outcome, the server it is about.
+
+The drawing of the kit, arrows pointing down only:
+
+    tests/functional      cli.py  (awscheck)
+          |                 |  \\
+          |               grade.py  report.py, rubric.py
+          |              /     |
+        checks/*.py     /   sandbox.py, submission.py, evidence.py, memory.py
+          |            /
+        bench.py  (what a check is given: a tree, a server, a client)
+        /   |   \\
+  server.py client.py tree.py
+        \\   |   /
+         model.py  (this file)
+
+A *check* is a function that takes a `Bench`, does something to the bench's server, and returns if the server did
+right, raises `Failure` if it did wrong, and `Trouble` if the kit or the machine could not find out. The same function
+judges the reference in `make functional` and a submission in `awscheck grade`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .bench import Bench
+
+
+class Outcome(enum.Enum):
+    """The four outcomes of a check (contract K4); they are never merged."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # a check that this one needs did not pass
+    ERROR = "error"  # the kit's or the machine's fault: costs no points
+
+
+class Failure(Exception):
+    """The server under test did wrong. `reason` is one sentence: what was done, what came, what should have come."""
+
+    def __init__(self, reason: str, *, got: str = "", expected: str = "", exchange: str = "", likely: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.got = got  # what came, cut for reading, or ""
+        self.expected = expected  # what should have come, cut for reading, or ""
+        self.exchange = exchange  # the bytes both ways, as a person reads them
+        self.likely = likely  # the likely cause by name, or ""
+
+
+class Trouble(Exception):
+    """The kit or the machine failed, not the server under test. Never costs points."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check as data. `id` is `group.name`; `rules` are the contract's ids; `needs` are ids of checks to pass first."""
+
+    id: str
+    title: str
+    rules: tuple[str, ...]
+    run: Callable[[Bench], None]
+    needs: tuple[str, ...] = ()
+    # True: due to a submission too. False: a promise of the reference only (options, limits, links, 404 for all else).
+    submission: bool = True
+    # True: the check starts servers of its own, with limits or a tree of its own, and does not use `bench.server`.
+    own_server: bool = False
+
+
+@dataclass
+class Verdict:
+    """What came of one check. Everything that a report needs, and nothing that it must compute."""
+
+    check: Check
+    outcome: Outcome
+    seconds: float = 0.0
+    reason: str = ""
+    got: str = ""
+    expected: str = ""
+    exchange: str = ""
+    likely: str = ""
+    server_log: str = field(default="", repr=False)
+
+
+REGISTRY: dict[str, Check] = {}
+
+
+def check(
+    id: str,
+    title: str,
+    *rules: str,
+    needs: tuple[str, ...] = (),
+    submission: bool = True,
+    own_server: bool = False,
+) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
+    """Register the decorated function as the check `id`. A second check of the same id is an error of ours."""
+
+    def register(function: Callable[[Bench], None]) -> Callable[[Bench], None]:
+        if id in REGISTRY:
+            raise ValueError(f"two checks are named {id}")
+        REGISTRY[id] = Check(id, title, rules, function, needs, submission, own_server)
+        return function
+
+    return register

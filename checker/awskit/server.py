@@ -1,0 +1,60 @@
+"""A running server under test, seen from outside: where it listens, how it is, how it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .tree import Tree
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended: `code` 0..255, or None where `signal` (its number) ended it."""
+
+    code: int | None
+    signal: int | None
+
+
+class Server(ABC):
+    """One server process that serves `tree` at `port` on 127.0.0.1, in this network namespace or in one of its own."""
+
+    tree: Tree
+    port: int
+    pid: int  # the server's own process as this machine numbers it; not strace's, not the sandbox's
+
+    @abstractmethod
+    def connect(self, *, timeout: float = 10.0, rcvbuf: int | None = None) -> socket.socket:
+        """A TCP connection to the server, TCP_NODELAY set. `rcvbuf` in bytes is set before connect(2), so that it
+        bounds the window. `timeout` in seconds holds for each later call. Raises OSError as connect(2) fails."""
+
+    @abstractmethod
+    def alive(self) -> bool:
+        """Whether the process that was started still runs."""
+
+    @abstractmethod
+    def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = 10.0) -> Exit:
+        """End it by signal `how` and wait at most `timeout` seconds; then SIGKILL. Idempotent."""
+
+    @abstractmethod
+    def log(self) -> str:
+        """What it has written to standard output and standard error, in that order."""
+
+    @abstractmethod
+    def stderr(self) -> str:
+        """What it has written to standard error."""
+
+
+class Launcher(ABC):
+    """Starts servers of one kind: the reference's binary, or a submission in its sandbox."""
+
+    @abstractmethod
+    def start(self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None) -> Server:
+        """Start a server of `tree` and return when it listens (readiness is an event of that very process, never a
+        sleep). `args` are command-line options of the reference; a submission's launcher refuses any with ValueError.
+        `nofile` is RLIMIT_NOFILE. Raises Failure if the server ends or does not listen in time, Trouble if it could
+        not be started for a reason that is not its own."""
