@@ -1,0 +1,424 @@
+"""What a check is given: a server, a tree whose bytes are known, clients, and sentences for what went wrong.
+
+A check says what it does in the words of this file (`get`, `expect_file`, `wait_until`, …); what is to be said when
+the server does otherwise is written here once, with the likely cause where the pattern shows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+from urllib.parse import quote
+
+from . import procfs
+from .client import Client, Ending, Reply, show
+from .model import Failure
+from .server import Launcher, Server
+from .tree import KIB, KINDS, MIB, Tree
+
+T = TypeVar("T")
+
+SMALL = 2 * KIB  # the published list's small file
+LARGE = 2 * MIB  # and its large one
+# More than the kernel takes over for a client that does not read (tcp_wmem's 4 MiB and the window): a server that sends
+# this much to a stalled client has an unfinished transfer, for certain.
+HUGE = 8 * MIB
+NARROW = 8 * KIB  # SO_RCVBUF of a slow reader
+
+POLL_S = 0.002  # how often wait_until looks
+
+
+def wait_until(predicate: Callable[[], T], seconds: float, what: str) -> T:
+    """Look until `predicate()` is true and return its value; Failure that says `what` after `seconds` without.
+
+    The only place that waits by looking again: for what no descriptor tells, such as a figure in /proc.
+    """
+    deadline = time.monotonic() + seconds
+    while not (value := predicate()):
+        if time.monotonic() > deadline:
+            raise Failure(f"waited {seconds:g} s in vain: {what}", got="it did not happen", expected=what)
+        time.sleep(POLL_S)
+    return value
+
+
+def request_bytes(target: str, *, method: str = "GET", version: str = "HTTP/1.1", fields: Iterable[str] = ()) -> bytes:
+    """A request head. `target` is percent-encoded as far as it must be; HTTP/1.1 gets a Host field."""
+    lines = [f"{method} {quote(target, safe='/%?=&#:*~')} {version}", *fields]
+    if version == "HTTP/1.1" and not any(line.lower().startswith("host:") for line in fields):
+        lines.insert(1, "Host: localhost")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+@dataclass
+class Bench:
+    """A workbench for one check. `seed` is the run's; `name` the check's id; `patience` in seconds is how long a check
+    waits for what a right server does at once (raise it for a server under valgrind)."""
+
+    launcher: Launcher
+    tree: Tree
+    server: Server
+    seed: int = 0
+    name: str = ""
+    patience: float = 10.0
+    rng: random.Random = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(f"{self.seed}/{self.name}")
+
+    # -- servers ------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def start(self, *, args: tuple[str, ...] = (), nofile: int | None = None, tree: Tree | None = None) -> Iterator[Bench]:
+        """A bench like this one with a server of its own, stopped at the end. For `args` and `nofile` see Launcher."""
+        tree = tree or self.tree
+        server = self.launcher.start(tree, args=args, nofile=nofile)
+        try:
+            yield replace(self, server=server, tree=tree)
+        finally:
+            server.stop()
+
+    # -- clients ------------------------------------------------------------------------------------------------------
+
+    def connect(self, *, rcvbuf: int | None = None) -> Client:
+        """A connection to the server."""
+        try:
+            connection = self.server.connect(timeout=self.patience, rcvbuf=rcvbuf)
+        except OSError as error:
+            raise self._failure(
+                f"connected to port {self.server.port}: {error.strerror or error}",
+                got=str(error),
+                expected="a connection",
+            ) from error
+        return Client(connection, self.patience)
+
+    @contextlib.contextmanager
+    def several(self, count: int, *, rcvbuf: int | None = None) -> Iterator[list[Client]]:
+        """`count` connections at once, closed at the end."""
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(self.connect(rcvbuf=rcvbuf)) for _ in range(count)]
+
+    def get(self, target: str, *, method: str = "GET", version: str = "HTTP/1.1", fields: Iterable[str] = ()) -> Reply:
+        """Ask for `target` on a new connection and read to the end; a body is compared with the tree's file."""
+        return self.ask(request_bytes(target, method=method, version=version, fields=fields), target)
+
+    def ask(self, request: bytes, target: str | None = None) -> Reply:
+        """Send these bytes as one piece on a new connection, read to the end, compare with the file of `target`."""
+        with self.connect() as client:
+            client.send(request)
+            return self.read(client, target)
+
+    def read(self, client: Client, target: str | None = None) -> Reply:
+        """Read all that comes on `client` and compare a 200's body with the tree's file for `target`."""
+        return client.reply(self.tree.content(target) if target else None)
+
+    # -- events on the server's side ----------------------------------------------------------------------------------
+
+    def sides(self) -> list[procfs.Connection]:
+        """The server's ends of its connections, as the kernel shows them."""
+        return [row for row in procfs.connections(self.server.pid) if row.local_port == self.server.port]
+
+    def side(self, client: Client) -> procfs.Connection | None:
+        """The server's end of this connection, or None when it is gone."""
+        return next((row for row in self.sides() if row.remote_port == client.port), None)
+
+    def wait_accepted(self, clients: Iterable[Client]) -> None:
+        """Wait until a process has accepted every one of these connections: the kernel's backlog alone does not count."""
+        waiting = {client.port for client in clients}
+        wait_until(
+            lambda: waiting <= self._held(),
+            self.patience,
+            f"the server accepts {len(waiting)} connection(s) on port {self.server.port}",
+        )
+
+    def wait_released(self, clients: Iterable[Client]) -> None:
+        """Wait until the server has closed its end of every one of these connections."""
+        gone = {client.port for client in clients}
+        try:
+            wait_until(lambda: not gone & self._held(), self.patience, "the server closes its end")
+        except Failure as failure:
+            raise self._failure(
+                f"{len(gone)} client(s) had left and the server kept its end of {len(gone & self._held())} connection(s)"
+                f" open for {self.patience:g} s",
+                got="open descriptors",
+                expected="a closed connection (recv of 0 bytes, EPOLLHUP or EPOLLRDHUP handled)",
+                likely="recv(2) returning 0 (the client has closed) is not handled, or the descriptor is not closed",
+            ) from failure
+
+    def wait_consumed(self, client: Client) -> None:
+        """Wait until the server has received all that `client` sent: what is sent now is a new piece to it."""
+
+        def consumed() -> bool:
+            if client.undelivered():
+                return False
+            row = self.side(client)
+            return row is None or row.inode == 0 and row.state != 1 or row.inode != 0 and row.unread == 0
+
+        wait_until(consumed, self.patience, "the server receives what was sent")
+
+    def send_pieces(self, client: Client, pieces: Iterable[bytes]) -> bool:
+        """Send each piece when the server has received the one before: each recv(2) is short for certain.
+        False if the server ended the connection meanwhile."""
+        for number, piece in enumerate(pieces):
+            if number:
+                self.wait_consumed(client)
+            if not client.send(piece):
+                return False
+        return True
+
+    def wait_idle(self, what: str) -> None:
+        """Wait until the server sleeps, as one must that has nothing to do: Failure if it goes on burning the CPU.
+
+        Asleep = 25 looks one after another find no thread running, and meanwhile it ran for under 5 ms in all. That
+        leaves room for a timer tick, and none for a loop: a loop is runnable at every look, on a loaded machine too.
+        """
+        looks = 0
+        ran = procfs.run_time_ns(self.server.pid)
+
+        def asleep() -> bool:
+            nonlocal looks, ran
+            now = procfs.run_time_ns(self.server.pid)
+            if "R" in procfs.states(self.server.pid) or now - ran > 5_000_000:
+                looks, ran = 0, now
+            looks += 1
+            return looks > 25
+
+        try:
+            wait_until(asleep, self.patience, "the server sleeps")
+        except Failure as failure:
+            raise self._failure(
+                f"{what}: the server should sleep in epoll_wait, and was running for {self.patience:g} s",
+                got=f"threads in state {procfs.states(self.server.pid)!r}",
+                expected="all threads asleep (S)",
+                likely="busy loop: a level-triggered event stays ready (EPOLLOUT with nothing to send, EPOLLHUP or a recv of"
+                " 0 not handled, a full descriptor table), or EAGAIN is tried again at once",
+            ) from failure
+
+    def _held(self) -> set[int]:
+        """The client ports of the connections that a process on the server's side has open."""
+        return {row.remote_port for row in self.sides() if row.inode}
+
+    # -- expectations -------------------------------------------------------------------------------------------------
+
+    def expect_answer(self, reply: Reply, what: str) -> None:
+        """Any HTTP response at all."""
+        if reply.head is None:
+            self.fail(reply, f"{what}: {reply.outline()}", expected="a response that begins with HTTP/1.1 and a status code")
+
+    def expect_received(self, reply: Reply, target: str) -> None:
+        """200, the file's length announced and delivered, then the end of the connection; the bytes are not looked at."""
+        content = self.tree.content(target)
+        assert content is not None, f"the tree has no {target}"
+        size = content.size
+        done = f"GET {target} ({size:,} bytes)"
+        if reply.status != 200 or reply.head is None:
+            self.fail(reply, f"{done}: {reply.outline()}", expected=f"status 200 and {size:,} bytes of body")
+        if reply.head.content_length != size:
+            got = reply.head.field("content-length")
+            self.fail(
+                reply,
+                f"{done}: Content-Length is {'missing' if got is None else got}, and should be {size}",
+                expected=f"Content-Length: {size}",
+            )
+        if reply.length != size:
+            self.fail(
+                reply,
+                f"{done}: {reply.length:,} bytes of body came, and {size:,} should; {reply.ending.value}",
+                expected=f"{size:,} bytes of body",
+                likely=self._likely_length(reply, target),
+            )
+        self.expect_closed(reply, done)
+
+    def expect_closed(self, reply: Reply, done: str) -> None:
+        """The server closed after its answer, by FIN."""
+        if reply.ending is Ending.FIN:
+            return
+        likely = {
+            Ending.SILENCE: "the connection is not closed after the answer",
+            Ending.RST: "the socket was closed with bytes of the request unread, or with SO_LINGER 0: that is RST, and the"
+            " client may lose what it has not read yet",
+        }.get(reply.ending, "")
+        self.fail(reply, f"{done}: after the answer, {reply.ending.value}", expected=Ending.FIN.value, likely=likely)
+
+    def expect_equal(self, reply: Reply, target: str) -> None:
+        """A 200 whose body is the file, byte for byte."""
+        content = self.tree.content(target)
+        assert content is not None, f"the tree has no {target}"
+        if reply.status != 200:
+            self.fail(reply, f"GET {target}: {reply.outline()}", expected=f"status 200 and {content.size:,} bytes of body")
+        if reply.difference is not None:
+            at = reply.difference
+            self.fail(
+                reply,
+                f"GET {target}: the body differs from the file from byte {at.offset:,} on"
+                + (" (the file ends there)" if not at.expected else ""),
+                got=f"at {at.offset:,}: {at.got.hex(' ')}",
+                expected=f"at {at.offset:,}: {at.expected.hex(' ') or 'the end'}",
+                likely=self._likely_bytes(reply, target),
+            )
+        if reply.length != content.size:
+            self.fail(
+                reply,
+                f"GET {target}: the body ends after {reply.length:,} of {content.size:,} bytes; {reply.ending.value}",
+                expected=f"{content.size:,} bytes of body",
+                likely=self._likely_length(reply, target),
+            )
+
+    def expect_file(self, reply: Reply, target: str) -> None:
+        """All of it: 200, right length, right bytes, closed by FIN."""
+        if reply.difference is not None:
+            self.expect_equal(reply, target)
+        self.expect_received(reply, target)
+        self.expect_equal(reply, target)
+
+    def expect_404(self, reply: Reply, done: str) -> None:
+        """404, a body as long as announced (a 404 may leave Content-Length out: it is closed), then the end."""
+        if reply.status != 404 or reply.head is None:
+            self.fail(reply, f"{done}: {reply.outline()}", expected="status 404")
+        self.expect_whole(reply, done)
+        self.expect_closed(reply, done)
+
+    def expect_whole(self, reply: Reply, done: str) -> None:
+        """The body is as long as its Content-Length, where there is one."""
+        announced = reply.head.content_length if reply.head else None
+        if announced is not None and announced != reply.length:
+            self.fail(
+                reply,
+                f"{done}: Content-Length is {announced:,} and {reply.length:,} bytes of body came",
+                expected=f"{announced:,} bytes of body",
+            )
+
+    def expect_refusal(self, reply: Reply, done: str) -> None:
+        """A safe refusal: 4xx or 5xx, or the end without a byte; never a 200, never silence. The end may be RST: bytes
+        of a request that is refused may be left unread."""
+        if reply.head is None and not reply.empty:
+            self.fail(reply, f"{done}: {reply.outline()}", expected="404, another refusal, or a closed connection")
+        if reply.status is not None and not 400 <= reply.status <= 599:
+            self.fail(reply, f"{done}: {reply.outline()}", expected="404, another refusal, or a closed connection")
+        if reply.ending not in (Ending.FIN, Ending.RST):
+            self.fail(
+                reply,
+                f"{done}: {reply.outline()}",
+                expected="404, another refusal, or a closed connection",
+                likely="the request is complete and nobody tells: only the parser's path callback is waited for, its verdict"
+                " is ignored"
+                if reply.empty
+                else "the connection is not closed after the answer",
+            )
+
+    def expect_nothing_of(self, reply: Reply, secret: bytes, done: str) -> None:
+        """No byte of a file that is none of the client's business."""
+        if secret in reply.raw_head + reply.start:
+            self.fail(
+                reply,
+                f"{done}: the answer holds a file from outside the two folders",
+                expected="status 404",
+                likely="the path is joined to the root as it came, `..` and links included",
+            )
+
+    def expect_well(self, after: str) -> None:
+        """The server is alive and serves a small static file: what every hostile check ends with."""
+        self.expect_alive(after)
+        target = self.small("static")
+        reply = self.get(target)
+        try:
+            self.expect_file(reply, target)
+        except Failure as failure:
+            raise Failure(
+                f"{after}, and then a plain {failure.reason}",
+                got=failure.got,
+                expected=failure.expected,
+                exchange=failure.exchange,
+                likely=failure.likely or "the server, or a table of its, was left in a bad state by what came before",
+            ) from failure
+
+    def expect_answering(self, after: str) -> None:
+        """The server is alive and still says something in HTTP: what checks below the level of files end with."""
+        self.expect_alive(after)
+        self.expect_answer(self.get(self.small("static")), f"{after}, and then GET {self.small('static')}")
+
+    def expect_alive(self, after: str) -> None:
+        """The very process that was started still runs."""
+        if not self.server.alive():
+            raise Failure(
+                f"{after}: the server's process has ended",
+                got=self.server.log()[-2000:] or "it ended without a word",
+                expected="a running server",
+                likely="SIGPIPE from a send to a client that left, a DIE() on an error that is only one connection's, or a"
+                " memory error",
+            )
+
+    def small(self, kind: str, number: int = 0) -> str:
+        """The target of a small file, the same name in both folders."""
+        return self.tree.pair(f"small{number:02}.dat", SMALL)[kind]
+
+    def large(self, kind: str, number: int = 0) -> str:
+        """The target of a large file, the same name in both folders."""
+        return self.tree.pair(f"large{number:02}.dat", LARGE)[kind]
+
+    def huge(self, kind: str, number: int = 0) -> str:
+        """The target of a file that no socket buffer can hold, the same name in both folders."""
+        return self.tree.pair(f"huge{number:02}.dat", HUGE)[kind]
+
+    # -- failures -----------------------------------------------------------------------------------------------------
+
+    def fail(self, reply: Reply, reason: str, *, got: str = "", expected: str = "", likely: str = "") -> None:
+        """Raise Failure about this reply."""
+        raise self._failure(
+            reason, got=got or reply.outline(), expected=expected, exchange=reply.exchange, likely=likely or self._likely(reply)
+        )
+
+    def _failure(self, reason: str, *, got: str, expected: str, exchange: str = "", likely: str = "") -> Failure:
+        if not self.server.alive():
+            reason += "; and the server's process has ended"
+            likely = likely or "the server died: see its log"
+        return Failure(reason, got=got, expected=expected, exchange=exchange, likely=likely)
+
+    def _likely(self, reply: Reply) -> str:
+        """The cause that an answer's outline alone suggests, or ""."""
+        if reply.empty and reply.ending is Ending.SILENCE:
+            return "the end of the request is not seen, or the answer is never sent (EPOLLOUT not asked for)"
+        if reply.head is None and not reply.empty:
+            return "the head is not sent, or not before the body"
+        return ""
+
+    def _likely_length(self, reply: Reply, target: str) -> str:
+        content = self.tree.content(target)
+        assert content is not None
+        if reply.length > content.size:
+            return "whole buffers are sent for the last piece (BUFSIZ instead of what was read)"
+        if reply.difference is None and reply.length:
+            if reply.ending is Ending.SILENCE:
+                return "stuck after the first EAGAIN or short send: nobody goes on when the socket is writable again"
+            return "a short send, short read or EAGAIN was taken for the end of the file"
+        return ""
+
+    def _likely_bytes(self, reply: Reply, target: str) -> str:
+        """Whose bytes are these? A mix-up of folders or connections, bytes twice, or bytes left out."""
+        at = reply.difference
+        content = self.tree.content(target)
+        assert at is not None and content is not None
+        owner = self.tree.owner(at.got[:16], at.offset)
+        twin = "/dynamic/" if target.startswith("/static/") else "/static/"
+        if owner is not None and owner.startswith(twin) and owner.rpartition("/")[2] == target.rpartition("/")[2]:
+            return f"mix-up of static and dynamic: these are the bytes of {owner}"
+        if owner is not None and owner != target:
+            return f"mix-up of two connections or files: these are the bytes of {owner}"
+        if not at.expected:
+            return "whole buffers are sent for the last piece (BUFSIZ instead of what was read)"
+        if len(at.got) >= 8:
+            near = content.read(max(0, at.offset - MIB), 2 * MIB)
+            place = near.find(at.got[:16])
+            if place >= 0:
+                shift = max(0, at.offset - MIB) + place - at.offset
+                what = "left out" if shift > 0 else "sent twice"
+                return f"{abs(shift):,} bytes are {what} at byte {at.offset:,}: the offset is wrong after a short send or read"
+            if not at.got.strip(b"\0"):
+                return "zeros instead of data: the buffer is sent before the read into it is complete"
+        return ""
+
+
+__all__ = ["HUGE", "KIB", "KINDS", "LARGE", "MIB", "NARROW", "SMALL", "Bench", "request_bytes", "show", "wait_until"]

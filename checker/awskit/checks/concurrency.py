@@ -1,0 +1,67 @@
+"""Several clients at once, and provably at once: each transfer is unfinished while the others go on."""
+
+from __future__ import annotations
+
+import contextlib
+
+from ..bench import KINDS, NARROW, Bench, request_bytes
+from ..client import Client, Ending, Reply
+from ..model import check
+
+FIFTY = 50
+
+
+def _register(group: str, kinds: tuple[str, str]) -> None:
+    """`kinds`: of the first file and of the second, and then by turns."""
+    rules = ("S1", *(("S6",) if "static" in kinds else ()), *(("S7",) if "dynamic" in kinds else ()))
+
+    @check(f"{group}.two_at_once", f"two {group} files at once", *rules, needs=tuple(f"{k}.large_equal" for k in sorted(set(kinds))))
+    def two_at_once(bench: Bench) -> None:
+        first, second = bench.huge(kinds[0], 0), bench.huge(kinds[1], 1)
+        with bench.connect(rcvbuf=NARROW) as one, bench.connect() as two:
+            one.send(request_bytes(first))
+            begun = one.read_head()  # under way, and more than the kernel takes for a client that does not read
+            if begun.status != 200:
+                bench.expect_file(one.read_body(begun, bench.tree.content(first)), first)
+            two.send(request_bytes(second))
+            reply = bench.read(two, second)
+            _expect_not_blocked(bench, reply, f"while a client reads {first} slowly, another asked for {second}")
+            bench.expect_file(reply, second)
+            bench.expect_file(one.read_body(begun, bench.tree.content(first)), first)
+
+    @check(f"{group}.fifty_at_once", f"fifty {group} files at once", *rules, needs=(f"{group}.two_at_once",))
+    def fifty_at_once(bench: Bench) -> None:
+        # One in five is large: fast ones and slow ones among each other.
+        targets = [
+            (bench.large(kinds[i % 2], i // 5) if i % 5 == 0 else bench.small(kinds[i % 2], i)) for i in range(FIFTY)
+        ]
+        with contextlib.ExitStack() as stack:
+            clients = [(stack.enter_context(bench.connect()), target) for target in targets]
+            _send_in_halves(bench, clients)
+            bench.rng.shuffle(clients)
+            for client, target in clients:
+                bench.expect_file(bench.read(client, target), target)
+
+
+def _send_in_halves(bench: Bench, clients: list[tuple[Client, str]]) -> None:
+    """All have sent the first half of their requests before any sends its second: all are under way at once."""
+    halves = [(client, request_bytes(target)) for client, target in clients]
+    for client, request in halves:
+        client.send(request[: len(request) // 2])
+    for client, request in halves:
+        client.send(request[len(request) // 2 :])
+
+
+def _expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
+    if reply.ending is Ending.SILENCE and reply.empty:
+        bench.fail(
+            reply,
+            f"{done}: no answer for {bench.patience:g} s, as long as the slow one did not read",
+            expected="200, whatever the other client does",
+            likely="one client at a time: the handler loops, or blocks, until its whole file is sent",
+        )
+
+
+_register("static", ("static", "static"))
+_register("dynamic", ("dynamic", "dynamic"))
+_register("mixed", KINDS)

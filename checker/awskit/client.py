@@ -1,0 +1,369 @@
+"""An HTTP client that hides nothing: it sends the very bytes it is told, and says exactly what came and how it ended.
+
+Three things are kept apart, because a server may do one right and another wrong: the response (judged by the grammar
+of RFC 9112), its body against the expected file (streamed, so that 100 MiB cost no memory), and how the connection
+ended (FIN, RST, silence).
+"""
+
+from __future__ import annotations
+
+import enum
+import fcntl
+import re
+import select
+import socket
+import struct
+import termios
+import time
+from dataclasses import dataclass, field
+
+from .tree import Content
+
+HEAD_LIMIT = 64 * 1024  # a response head longer than this is none
+BODY_KEPT = 64 * 1024  # so much of a body is kept for a look at it
+SHOWN = 1024  # so much of each message is shown to a person
+RECEIVE = 256 * 1024
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] ([1-5][0-9][0-9]) ([\t \x21-\x7e\x80-\xff]*)")  # RFC 9112 section 4
+_LOOSE_STATUS = re.compile(rb"HTTP/[0-9.]*[ \t]*([0-9]{3})(?![0-9])")
+_VALUE = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?|")  # RFC 9110 section 5.5
+# Fields that a sender may generate once at most (RFC 9110 section 5.3: the value is not a list).
+_SINGLETONS = frozenset({"content-length", "content-type", "date", "last-modified", "etag", "location", "server"})
+
+
+class Ending(enum.Enum):
+    """How the server's side of the connection ended, as far as we looked."""
+
+    FIN = "the server closed the connection"
+    RST = "the server reset the connection (RST)"
+    SILENCE = "the connection stayed open and nothing more came"
+    CUT = "more came than could be right, so reading was stopped"
+    OPEN = "the connection is open"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A response head. Read leniently, so that one mistake does not hide the rest; `faults` are the breaches of
+    RFC 9112's grammar, each a sentence, none for a right head."""
+
+    status: int
+    reason: str
+    fields: tuple[tuple[str, str], ...]  # names in lower case, values without outer blanks, in order
+    faults: tuple[str, ...]
+
+    def field(self, name: str) -> str | None:
+        """The value of the first field `name` (any case), or None."""
+        return next((value for key, value in self.fields if key == name.lower()), None)
+
+    @property
+    def content_length(self) -> int | None:
+        """Content-Length as a number; None if there is none or it is no number."""
+        value = self.field("content-length")
+        return int(value) if value is not None and re.fullmatch("[0-9]{1,18}", value) else None
+
+
+def parse_head(raw: bytes) -> Head | None:
+    """Read a response head, the empty line included; None if it does not even begin like one."""
+    lines = raw.split(b"\r\n")
+    loose = _LOOSE_STATUS.match(lines[0])
+    if loose is None:
+        return None
+    faults = []
+    strict = _STATUS_LINE.fullmatch(lines[0])
+    if strict is None:
+        faults.append(f"the status line {show(lines[0])} is not `HTTP/1.1 SP 3DIGIT SP reason` (RFC 9112 section 4)")
+    if re.search(rb"\r(?!\n)|(?<!\r)\n", raw):
+        faults.append("a CR or LF stands alone in the head (RFC 9112 section 2.2)")
+    fields: list[tuple[str, str]] = []
+    for line in lines[1:]:
+        if not line:
+            break
+        name, colon, value = line.partition(b":")
+        value = value.strip(b" \t")
+        if not colon or not _TOKEN.fullmatch(name):
+            faults.append(f"the line {show(line)} is not `name: value` (RFC 9112 section 5)")
+        elif not _VALUE.fullmatch(value):
+            faults.append(f"the value of {show(line)} has bytes that no field value may have (RFC 9110 section 5.5)")
+        fields.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+    names = [name for name, _ in fields]
+    for name in sorted(_SINGLETONS.intersection(names)):
+        if names.count(name) > 1:
+            faults.append(f"the field {name} stands there {names.count(name)} times (RFC 9110 section 5.3)")
+    head = Head(int(loose[1]), strict[2].decode("latin-1") if strict else "", tuple(fields), tuple(faults))
+    if "content-length" in names and head.content_length is None:
+        faults.append(f"Content-Length is {head.field('content-length')!r}, no number (RFC 9110 section 8.6)")
+    return Head(head.status, head.reason, head.fields, tuple(faults))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first byte at which a body is not the file: at `offset`, some bytes of both sides from there on."""
+
+    offset: int
+    got: bytes
+    expected: bytes
+
+
+@dataclass
+class Reply:
+    """All that came on a connection: at most one response is right, and nothing after it."""
+
+    head: Head | None = None
+    raw_head: bytes = b""  # up to and with the empty line; all that came, where there is no head
+    length: int = 0  # bytes of body
+    start: bytes = b""  # the first BODY_KEPT of them
+    difference: Difference | None = None  # against the expected file; None where equal so far, or nothing was expected
+    ending: Ending = Ending.OPEN
+    exchange: str = ""
+
+    @property
+    def status(self) -> int | None:
+        """The status code, or None where no response came."""
+        return self.head.status if self.head else None
+
+    @property
+    def empty(self) -> bool:
+        """Not one byte came."""
+        return not self.raw_head
+
+    def outline(self) -> str:
+        """In a few words: status, length, ending."""
+        if self.empty:
+            return f"no byte of an answer; {self.ending.value}"
+        if self.head is None:
+            return f"{show(self.raw_head[:60])}, which is no HTTP response head; {self.ending.value}"
+        return f"status {self.head.status}, {self.length:,} bytes of body; {self.ending.value}"
+
+
+def show(data: bytes, limit: int = 200) -> str:
+    """Bytes as a person reads them, in one line: \\r, \\n, \\xHH for what is no printable ASCII; cut, and says so."""
+    names = {10: "\\n", 13: "\\r", 9: "\\t", 92: "\\\\"}
+    shown = "".join(names.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in data[:limit])
+    return f'"{shown}"' + (f" and {len(data) - limit:,} bytes more" if len(data) > limit else "")
+
+
+@dataclass
+class _Part:
+    """A run of bytes in one direction, or a note about the connection."""
+
+    mark: str  # > sent, < received, * happened
+    size: int = 0
+    kept: bytearray = field(default_factory=bytearray)
+
+
+class Transcript:
+    """What went both ways, cut for reading."""
+
+    def __init__(self) -> None:
+        self._parts: list[_Part] = []
+
+    def add(self, mark: str, data: bytes, *, join: bool) -> None:
+        """Write down `data`; with `join` it belongs to the part before if that went the same way."""
+        if not (join and self._parts and self._parts[-1].mark == mark):
+            self._parts.append(_Part(mark))
+        part = self._parts[-1]
+        part.size += len(data)
+        part.kept += data[: max(0, SHOWN - len(part.kept))]
+
+    def note(self, text: str) -> None:
+        """Write down an event."""
+        self._parts.append(_Part("*", len(text), bytearray(text.encode())))
+
+    def render(self) -> str:
+        """Lines of `> sent`, `< received`, `* event`; a part that is cut ends in a line that says how much is left."""
+        lines = []
+        for part in self._parts[:40]:
+            if part.mark == "*":
+                lines.append("* " + part.kept.decode())
+                continue
+            for line in bytes(part.kept).splitlines(keepends=True):
+                lines.append(f"{part.mark} {show(line, 160)[1:-1] if len(line) <= 160 else show(line, 160)}")
+            if part.size > len(part.kept):
+                lines.append(f"{part.mark} [… {part.size - len(part.kept):,} bytes more, not shown]")
+        if len(self._parts) > 40:
+            lines.append(f"[… {len(self._parts) - 40} parts more, not shown]")
+        return "\n".join(lines)
+
+
+class Client:
+    """One connection. A context manager: closed at the end. `patience` in seconds: silence for so long is an ending.
+
+    No method raises for what the server does; it is seen in `ending` and in the reply.
+    """
+
+    def __init__(self, connection: socket.socket, patience: float) -> None:
+        self.socket = connection
+        self.patience = patience
+        self.ending = Ending.OPEN
+        self.transcript = Transcript()
+        self.port: int = connection.getsockname()[1]
+        self._inbox = bytearray()  # received while sending, or beyond what was asked for
+        connection.setblocking(False)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> bool:
+        """Send all of it as one piece; False if the server had ended the connection or took nothing for `patience`.
+        What the server says meanwhile is kept for reading, so that two who only send do not wait for each other."""
+        self.transcript.add(">", data, join=False)
+        rest = memoryview(data)
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN | select.POLLOUT)
+        while rest:
+            events = poll.poll(self.patience * 1000)
+            if not events:
+                self.transcript.note(f"the server took none of the last {len(rest):,} bytes for {self.patience:g} s")
+                return False
+            if events[0][1] & select.POLLIN and not self._receive_into_inbox():
+                poll.modify(self.socket, select.POLLOUT)
+            try:
+                rest = rest[self.socket.send(rest) :]
+            except BlockingIOError:
+                continue
+            except (BrokenPipeError, ConnectionResetError) as error:
+                self.transcript.note(f"sending failed: {error.strerror}")
+                return False
+        return True
+
+    def undelivered(self) -> int:
+        """Bytes sent that the server's kernel has not yet confirmed (SIOCOUTQ of tcp(7))."""
+        return int(struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, b"\0\0\0\0"))[0])
+
+    def half_close(self) -> None:
+        """Say that no more will be sent (FIN), and go on reading."""
+        self.transcript.note("the client says that it has sent all (shutdown SHUT_WR)")
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self.transcript.note(f"shutdown failed: {error.strerror}")
+
+    def abort(self) -> None:
+        """End the connection by RST, whatever is under way."""
+        self.transcript.note("the client resets the connection (RST)")
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def close(self) -> None:
+        """Close the connection. Idempotent."""
+        self.socket.close()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def receive(self, limit: int = RECEIVE) -> bytes:
+        """What comes next, at most `limit` bytes; b"" at the end, which `ending` then names."""
+        if self._inbox:
+            data = bytes(self._inbox[:limit])
+            del self._inbox[:limit]
+            return data
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        while self.ending is Ending.OPEN:
+            if not poll.poll(self.patience * 1000):
+                self._end(Ending.SILENCE, f"nothing more came for {self.patience:g} s")
+            elif data := self._take(limit):
+                return data
+        return b""
+
+    def receive_exactly(self, count: int) -> bytes:
+        """The next `count` bytes, or as many as there are before the end."""
+        data = bytearray()
+        while len(data) < count:
+            piece = self.receive(count - len(data))
+            if not piece:
+                break
+            data += piece
+        return bytes(data)
+
+    def has_answer(self) -> bool:
+        """Whether a byte, or the end, has come that is not read yet. Does not wait."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(self._inbox) or self.ending is not Ending.OPEN or bool(poll.poll(0))
+
+    def read_head(self) -> Reply:
+        """Read up to the empty line only; the body stays to be read by `read_body`."""
+        reply = Reply()
+        raw = bytearray()
+        while b"\r\n\r\n" not in raw and len(raw) <= HEAD_LIMIT:
+            piece = self.receive()
+            if not piece:
+                break
+            raw += piece
+        head, separator, rest = bytes(raw).partition(b"\r\n\r\n")
+        self._inbox[:0] = rest
+        reply.raw_head = head + separator
+        reply.head = parse_head(reply.raw_head) if separator else None
+        reply.ending = self.ending
+        reply.exchange = self.transcript.render()
+        return reply
+
+    def read_body(self, reply: Reply, expected: Content | None = None) -> Reply:
+        """Read to the end of the connection into `reply`, comparing with `expected` on the way.
+
+        Bounded: by `patience` between two bytes, by twelve times that in all, and in size.
+        """
+        announced = reply.head.content_length if reply.head else None
+        bound = max(expected.size if expected else 0, announced or 0) + 2 * BODY_KEPT
+        deadline = time.monotonic() + 12 * self.patience
+        while True:
+            piece = self.receive()
+            if not piece:
+                break
+            self._compare(reply, piece, expected)
+            reply.length += len(piece)
+            reply.start += piece[: BODY_KEPT - len(reply.start)] if len(reply.start) < BODY_KEPT else b""
+            if reply.length > bound:
+                self._end(Ending.CUT, f"reading stopped after {reply.length:,} bytes of body")
+            elif time.monotonic() > deadline:
+                self._end(Ending.SILENCE, f"not finished after {12 * self.patience:g} s")
+        reply.ending = self.ending
+        reply.exchange = self.transcript.render()
+        return reply
+
+    def reply(self, expected: Content | None = None) -> Reply:
+        """Read all that comes until the connection ends; the body is compared where the status is 200."""
+        reply = self.read_head()
+        return self.read_body(reply, expected if reply.status == 200 else None)
+
+    @staticmethod
+    def _compare(reply: Reply, piece: bytes, expected: Content | None) -> None:
+        if expected is None or reply.difference is not None:
+            return
+        right = expected.read(reply.length, len(piece))
+        if piece == right:
+            return
+        at = next((i for i, (a, b) in enumerate(zip(piece, right)) if a != b), len(right))
+        reply.difference = Difference(reply.length + at, piece[at : at + 32], expected.read(reply.length + at, 32))
+
+    def _receive_into_inbox(self) -> bool:
+        """Take what has come while we send; False when there is no use in looking again."""
+        if self.ending is not Ending.OPEN or len(self._inbox) >= 4 * BODY_KEPT:
+            return False
+        self._inbox += self._take(RECEIVE)
+        return True
+
+    def _take(self, limit: int) -> bytes:
+        """One recv(2) on a socket that is readable; b"" also where it was not after all (select(2), BUGS)."""
+        try:
+            data = self.socket.recv(limit)
+        except BlockingIOError:
+            return b""
+        except ConnectionResetError:
+            self._end(Ending.RST, Ending.RST.value)
+            return b""
+        if data:
+            self.transcript.add("<", data, join=True)
+        else:
+            self._end(Ending.FIN, Ending.FIN.value)
+        return data
+
+    def _end(self, ending: Ending, note: str) -> None:
+        self.ending = ending
+        self.transcript.note(note)

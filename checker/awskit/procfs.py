@@ -1,0 +1,120 @@
+"""What /proc shows of a process under test: its descriptors, its TCP connections, its memory, whether it sleeps.
+
+All of it is read from outside: nothing that the process writes is believed. A process means it and its descendants,
+for a design with several (contract U4). A process that is gone has nothing. Source: proc(5).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+LISTEN = 0x0A  # include/net/tcp_states.h
+
+
+def family(pid: int) -> list[int]:
+    """`pid` and all its living descendants."""
+    found = [pid]
+    for member in found:
+        for task in _entries(f"/proc/{member}/task"):
+            found += [int(child) for child in _read(f"/proc/{member}/task/{task}/children").split()]
+    return found
+
+
+def descriptors(pid: int) -> dict[tuple[int, int], str]:
+    """What each open descriptor leads to (`socket:[123]`, a path), by (process, descriptor)."""
+    links = {}
+    for member in family(pid):
+        for number in _entries(f"/proc/{member}/fd"):
+            try:
+                links[member, int(number)] = os.readlink(f"/proc/{member}/fd/{number}")
+            except OSError:  # closed meanwhile
+                continue
+    return links
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One row of /proc/PID/net/tcp or tcp6. `inode` is 0 where no process has the socket: not accepted yet, or closed.
+    `unread` is the number of bytes that have come and that the process has not yet received."""
+
+    local_port: int
+    remote_port: int
+    state: int
+    unread: int
+    inode: int
+
+
+def connections(pid: int) -> list[Connection]:
+    """The TCP sockets of the network namespace that `pid` lives in."""
+    rows = []
+    for table in ("tcp", "tcp6"):
+        for line in _read(f"/proc/{pid}/net/{table}").splitlines()[1:]:
+            field = line.split()
+            ports = [int(address.rpartition(":")[2], 16) for address in field[1:3]]
+            unread = int(field[4].partition(":")[2], 16)
+            rows.append(Connection(ports[0], ports[1], int(field[3], 16), unread, int(field[9])))
+    return rows
+
+
+def listening_ports(pid: int) -> set[int]:
+    """The ports at which a socket of this very process (not of a neighbour) listens."""
+    own = {link for link in descriptors(pid).values() if link.startswith("socket:")}
+    return {row.local_port for row in connections(pid) if row.state == LISTEN and f"socket:[{row.inode}]" in own}
+
+
+def states(pid: int) -> str:
+    """The state letters of all threads (R running, S asleep, D in disk sleep, Z zombie), "" when it is gone."""
+    letters = ""
+    for member in family(pid):
+        for task in _entries(f"/proc/{member}/task"):
+            # The name stands in parentheses and may hold anything, parentheses too.
+            letters += _read(f"/proc/{member}/task/{task}/stat").rpartition(")")[2].lstrip()[:1]
+    return letters
+
+
+def run_time_ns(pid: int) -> int:
+    """Time on a CPU so far, all threads, in nanoseconds."""
+    total = 0
+    for member in family(pid):
+        for task in _entries(f"/proc/{member}/task"):
+            total += int((_read(f"/proc/{member}/task/{task}/schedstat").split() or ["0"])[0])
+    return total
+
+
+def memory(pid: int, field: str = "VmRSS") -> int:
+    """A memory field of /proc/PID/status (VmRSS, VmHWM, RssAnon …) in bytes, of the whole family."""
+    total = 0
+    for member in family(pid):
+        for line in _read(f"/proc/{member}/status").splitlines():
+            if line.startswith(f"{field}:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def effective_uid(pid: int) -> int | None:
+    """The user id by which file permissions are judged; None when the process is gone."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith("Uid:"):
+            return int(line.split()[2])
+    return None
+
+
+def aio_contexts(pid: int) -> int:
+    """How many Linux AIO contexts are open: each maps one ring (io_setup(2))."""
+    return sum(_read(f"/proc/{member}/maps").count("/[aio]") for member in family(pid))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _entries(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []

@@ -1,0 +1,187 @@
+"""A document root whose every byte is known: made from a seed, so that a failure can be had again from its number.
+
+`static/` and `dynamic/` hold the same names with different bytes, so that a server that mixes them up is seen. Files
+are made when a check first asks for them: a check that needs 2 KiB does not pay for 100 MiB. The expected bytes are
+computed again for each comparison and never read back from the disk, which the server under test may have written on.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+KINDS = ("static", "dynamic")
+KIB = 1024
+MIB = 1024 * KIB
+
+# Contents are made by blocks of this many bytes, each from a seed of its own: any part is to be had without the rest.
+BLOCK = MIB
+
+
+@functools.lru_cache(maxsize=48)
+def _block(key: str, index: int) -> bytes:
+    return random.Random(f"{key}/{index}").randbytes(BLOCK)
+
+
+class Content:
+    """The bytes that a file must have: `size` pseudo-random bytes that `key` decides, or the bytes of `literal`."""
+
+    def __init__(self, key: str, size: int, literal: bytes | None = None) -> None:
+        self.key = key
+        self.size = size
+        self._literal = literal
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes from `offset` on, `length` of them or as many as there are (like pread(2))."""
+        end = min(offset + length, self.size)
+        if offset >= end:
+            return b""
+        if self._literal is not None:
+            return self._literal[offset:end]
+        first, last = offset // BLOCK, (end - 1) // BLOCK
+        if first == last:
+            return _block(self.key, first)[offset - first * BLOCK : end - first * BLOCK]
+        joined = b"".join(_block(self.key, index) for index in range(first, last + 1))
+        return joined[offset - first * BLOCK : end - first * BLOCK]
+
+    def chunks(self) -> Iterator[bytes]:
+        """All the bytes, in pieces of at most BLOCK."""
+        for offset in range(0, self.size, BLOCK):
+            yield self.read(offset, BLOCK)
+
+
+class Tree:
+    """A document root below `root`, a directory that is there or can be made. `seed` decides all contents.
+
+    Directories are 0755 and files 0644 whatever the umask: the server may run as another user.
+    Methods take targets as a client writes them without any escape: `/static/small00.dat`.
+    """
+
+    def __init__(self, root: Path, seed: int) -> None:
+        self.root = root
+        self.seed = seed
+        self._contents: dict[str, Content] = {}
+        for folder in (root, *(root / kind for kind in KINDS)):
+            self._make_directory(folder)
+
+    def path(self, target: str) -> Path:
+        """The place on disk of `target`."""
+        return self.root / target.lstrip("/")
+
+    def file(self, target: str, size: int) -> Content:
+        """Make sure that the file is there with `size` bytes of its own, and say which. The same again is free."""
+        known = self._contents.get(target)
+        if known is not None and known.size == size:
+            return known
+        return self._add(target, Content(f"{self.seed}{target}", size))
+
+    def pair(self, name: str, size: int) -> dict[str, str]:
+        """`name` with `size` bytes in both folders, different ones; the target of each kind: `{"static": …}`."""
+        for kind in KINDS:
+            self.file(f"/{kind}/{name}", size)
+        return {kind: f"/{kind}/{name}" for kind in KINDS}
+
+    def text(self, target: str, data: bytes) -> Content:
+        """Make a file of just these bytes."""
+        return self._add(target, Content(target, len(data), data))
+
+    def content(self, target: str) -> Content | None:
+        """What a 200 for `target` must bring; None where the tree made no such file."""
+        return self._contents.get(target)
+
+    def other(self, target: str) -> Content | None:
+        """The file of the same name in the other folder, or None: what a mix-up of the two would bring."""
+        for kind, twin in (KINDS, KINDS[::-1]):
+            if target.startswith(f"/{kind}/"):
+                return self._contents.get(f"/{twin}/" + target.removeprefix(f"/{kind}/"))
+        return None
+
+    def owner(self, piece: bytes, offset: int) -> str | None:
+        """The target of the file that has `piece` at `offset`: whose bytes are these? At least 8 bytes are needed."""
+        if len(piece) < 8:
+            return None
+        for target, content in list(self._contents.items()):
+            if content.read(offset, len(piece)) == piece:
+                return target
+        return None
+
+    def directory(self, target: str) -> Path:
+        """Make a directory."""
+        path = self.path(target)
+        self._make_directory(path)
+        return path
+
+    def symlink(self, target: str, to: str) -> Path:
+        """Make `target` a symbolic link with the text `to` (not followed, need not exist)."""
+        path = self._fresh(target)
+        path.symlink_to(to)
+        return path
+
+    def fifo(self, target: str) -> Path:
+        """Make a FIFO that nobody writes to: open(2) for reading blocks on it without O_NONBLOCK."""
+        path = self._fresh(target)
+        os.mkfifo(path, 0o644)
+        path.chmod(0o644)
+        return path
+
+    def unix_socket(self, target: str) -> Path:
+        """Make a socket in the file system (open(2) on it gives ENXIO)."""
+        path = self._fresh(target)
+        # bind(2) takes no more than 107 bytes: bind by a short name through the directory's descriptor.
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+        finally:
+            os.close(directory)
+        return path
+
+    def unreadable(self, target: str, size: int) -> Path:
+        """Make a file of mode 000. Root reads it none the less."""
+        path = self.path(target)
+        self._contents.pop(target, None)
+        self._add(target, Content(f"{self.seed}{target}", size))
+        path.chmod(0)
+        return path
+
+    def damaged(self) -> list[str]:
+        """The targets whose file on disk is no longer what was made, unreadable ones left out."""
+        return [target for target, content in self._contents.items() if not self._intact(target, content)]
+
+    def _intact(self, target: str, content: Content) -> bool:
+        try:
+            with self.path(target).open("rb") as stream:
+                return all(stream.read(len(chunk)) == chunk for chunk in content.chunks()) and not stream.read(1)
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+
+    def _add(self, target: str, content: Content) -> Content:
+        """Write beside the two folders and rename: a server never sees half a file, nor do two of us making one."""
+        path = self.path(target)
+        self._make_directory(path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=".making-", dir=self.root)
+        with os.fdopen(descriptor, "wb") as stream:
+            for chunk in content.chunks():
+                stream.write(chunk)
+            os.fchmod(stream.fileno(), 0o644)
+        os.replace(name, path)
+        self._contents[target] = content
+        return content
+
+    def _fresh(self, target: str) -> Path:
+        path = self.path(target)
+        self._make_directory(path.parent)
+        self._contents.pop(target, None)
+        path.unlink(missing_ok=True)
+        return path
+
+    def _make_directory(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o755)
