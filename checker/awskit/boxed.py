@@ -1,0 +1,185 @@
+"""A submission's server in its box: started with the document root as its working directory, no arguments, port 8888.
+
+It is ready when the kernel shows its own socket listening at the port; no connection is made to find out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import namespace, procfs
+from .bench import wait_until
+from .model import Failure, Trouble
+from .sandbox import MIB, Limits, Process, Sandbox
+from .server import Exit, Launcher, Server
+from .tree import Tree
+
+HOST = "127.0.0.1"
+PORT = 8888  # contract U2
+TIME_WAIT = 0x06
+
+# Sanitizers reserve terabytes of addresses for their shadow. A binary that names one gets no limit of address space.
+SANITIZERS = (b"__asan_init", b"__tsan_init", b"__msan_init", b"__hwasan_init")
+ADDRESS_SPACE = 16 << 30
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is started: the folder with the built submission, and the path of the binary relative to it."""
+
+    folder: Path
+    binary: str
+
+    def sanitized(self) -> bool:
+        """Whether the binary names a sanitizer. Used for a limit, never for marks."""
+        data = (self.folder / self.binary).read_bytes()
+        return any(name in data for name in SANITIZERS)
+
+
+class BoxedServer(Server):
+    """One run of a submission."""
+
+    def __init__(self, process: Process, network: namespace.NetworkNamespace | None, tree: Tree) -> None:
+        self.tree = tree
+        self.port = PORT
+        self.pid = process.pid
+        self._process = process
+        self._network = network
+        self._exit: Exit | None = None
+        self._stopping = threading.Lock()
+
+    def connect(self, *, timeout: float = 10.0, rcvbuf: int | None = None) -> socket.socket:
+        with self._network.entered() if self._network else contextlib.nullcontext():
+            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(timeout)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if rcvbuf is not None:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            connection.connect((HOST, self.port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def alive(self) -> bool:
+        return self._exit is None and self._process.alive()
+
+    def ready(self) -> bool:
+        """Whether it listens at its port."""
+        return self.alive() and self.port in procfs.listening_ports(self.pid)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = 10.0) -> Exit:
+        with self._stopping:
+            if self._exit is None:
+                self._process.signal(how)
+                code = self._process.wait(timeout)
+                self._process.destroy()
+                if self._network:
+                    self._network.close()
+                if code is None:
+                    self._exit = Exit(None, signal.SIGKILL)
+                else:
+                    self._exit = Exit(code, None) if code >= 0 else Exit(None, -code)
+            return self._exit
+
+    def log(self) -> str:
+        return self._process.stdout.text() + self._process.stderr.text()
+
+    def stderr(self) -> str:
+        return self._process.stderr.text()
+
+
+@dataclass(frozen=True)
+class BoxedLauncher(Launcher):
+    """Starts `program` in boxes. `wrapper` is put before it inside of the box (valgrind), `tracer` outside (strace).
+    `patience` in seconds bounds the wait for readiness."""
+
+    sandbox: Sandbox
+    program: Program
+    patience: float = 10.0
+    wrapper: tuple[str, ...] = ()
+    tracer: tuple[str, ...] = ()
+
+    def start(self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None) -> BoxedServer:
+        server = self.launch(tree, args=args, nofile=nofile)
+        if server.ready():
+            return server
+        ended = not server.alive()
+        exit_status = server.stop(signal.SIGKILL)
+        what = f"ended at start ({describe(exit_status)})" if ended else f"did not listen on port {PORT} in time"
+        raise Failure(f"the server {what}", got=server.log()[-2000:], expected=f"a server listening on port {PORT}")
+
+    def launch(
+        self,
+        tree: Tree,
+        *,
+        args: tuple[str, ...] = (),
+        nofile: int | None = None,
+        network: namespace.NetworkNamespace | None = None,
+    ) -> BoxedServer:
+        """Start it and return when it listens, has ended, or has had its time: whatever came of it. `network` is the
+        namespace to use, which then belongs to the server; a new one is made by default."""
+        if args:
+            raise ValueError(f"a submission takes no arguments: {args}")
+        if self.sandbox.isolation.network:
+            network = network or namespace.NetworkNamespace()
+        else:
+            self._claim_port()
+        try:
+            process = self._spawn(tree, nofile, network)
+        except BaseException:
+            if network:
+                network.close()
+            raise
+        server = BoxedServer(process, network, tree)
+        with contextlib.suppress(Failure):
+            wait_until(lambda: server.ready() or not server.alive(), self.patience, "the server listens")
+        if network is None and not server.ready() and self._port_rests():
+            server.stop(signal.SIGKILL)
+            raise Trouble(f"port {PORT} still holds closed connections of an earlier run (TIME_WAIT): try again later")
+        return server
+
+    def wrapped(self, *wrapper: str) -> BoxedLauncher:
+        """The same with `wrapper` before the program, inside of the box."""
+        return replace(self, wrapper=wrapper)
+
+    def traced(self, *tracer: str) -> BoxedLauncher:
+        """The same with `tracer` before all, outside of the box."""
+        return replace(self, tracer=tracer)
+
+    def _spawn(self, tree: Tree, nofile: int | None, network: namespace.NetworkNamespace | None) -> Process:
+        folder = self.sandbox.mount(self.program.folder, "/submission")
+        site = self.sandbox.mount(tree.root, "/site")
+        free = bool(self.wrapper) or self.program.sanitized()
+        limits = Limits(
+            cpu_seconds=300, file_bytes=64 * MIB, open_files=nofile, address_space=None if free else ADDRESS_SPACE
+        )
+        command = [*self.wrapper, f"{folder.inside}/{self.program.binary}"]
+        return self.sandbox.spawn(command, (folder, site), site.inside, limits, network, self.tracer)
+
+    def _claim_port(self) -> None:
+        """Trouble if somebody else has the port, where there is only one."""
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, PORT))
+            except OSError as error:
+                raise Trouble(f"port {PORT} of this machine is taken, and there is no other: {error}") from error
+
+    @staticmethod
+    def _port_rests() -> bool:
+        """Whether bind(2) without SO_REUSEADDR is refused because of connections that are over."""
+        rows = procfs.connections(os.getpid())
+        return any(row.local_port == PORT and row.state == TIME_WAIT for row in rows)
+
+
+def describe(status: Exit) -> str:
+    """`exit code 3`, `SIGSEGV`."""
+    return f"exit code {status.code}" if status.signal is None else signal.Signals(status.signal).name

@@ -1,0 +1,344 @@
+"""The box in which a submission is built and run: what it can see, what it can use up, and what ends with it.
+
+As a picture, from the outside to the inside:
+
+    [strace]            only for evidence: outside of the box, so that the box cannot touch what it writes
+    setpriv             an unprivileged real user id, where the checker is root
+    bwrap               own user, pid, mount, IPC and UTS namespaces; nested user namespaces forbidden
+    prlimit             limits, set in the new user namespace, so that processes are counted for this box alone
+    [valgrind]          only for the memory points
+    the command
+
+The network namespace is made before and entered by the thread that starts all this (namespace.py). Traps that the
+recipe avoids: bwrap started by root runs the command as root whatever `--uid` says; its own environment can be read
+inside as /proc/1/environ; a symbolic link in the submission must never be followed by the checker's own user.
+
+What a machine cannot give is left out and listed in `Isolation.missing`, which the report shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import namespace, procfs
+from .bench import wait_until
+from .model import Trouble
+
+MIB = 1 << 20
+
+NOBODY = 65534  # the real user and group id of a submission where the checker is root
+INFO = "{info}"  # stands for the number of a descriptor that is known later
+LOG_HEAD = 64 * 1024  # bytes of a log that are kept from its start, and as many from its end
+SPAWN_SECONDS = 30.0  # for bwrap to make its namespaces (10 ms measured): bounds a machine that hangs
+
+# What a command finds in the box besides its own folders: the compiler's world, read-only. Debian's compiler is found
+# through /etc/alternatives, and valgrind replaces functions of the dynamic loader by the names in /usr/lib/debug.
+SYSTEM = ("/usr", "/etc/alternatives", "/etc/ld.so.cache")
+LINKS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C.UTF-8"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one command may use: seconds on a CPU, processes and threads, bytes of one file, open files (None: this
+    machine's custom), bytes of address space (None: unlimited, as sanitizers and valgrind need it)."""
+
+    cpu_seconds: int
+    processes: int = 256
+    file_bytes: int = 256 * MIB
+    open_files: int | None = None
+    address_space: int | None = None
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder of the checker's, and the path by which the box sees it."""
+
+    outside: Path
+    inside: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What this machine lets us do. `user` is the id to drop to, None where the checker is not root itself."""
+
+    network: bool
+    box: bool
+    user: int | None
+    missing: tuple[str, ...]
+
+    @classmethod
+    def probe(cls) -> Isolation:
+        """Try it. An ordinary user's process moves into a user namespace of its own and needs to have one thread."""
+        missing = []
+        is_root = os.geteuid() == 0
+        network = True
+        try:
+            if not is_root:
+                namespace.enter_user_namespace()
+            namespace.NetworkNamespace().close()
+        except OSError as error:
+            network = False
+            missing.append(
+                f"no network namespace of its own ({error}): port 8888 of this machine is used, network access is open"
+            )
+        user = NOBODY if is_root else None
+        trouble = _try_bwrap(user)
+        if trouble:
+            missing.append(f"no box ({trouble}): files of this machine can be read, processes can be left behind")
+        return cls(network, not trouble, user, tuple(missing))
+
+
+def _try_bwrap(user: int | None) -> str:
+    """Why bwrap does not work here, or "" if it does."""
+    if not Path("/usr/bin/bwrap").exists():
+        return "bubblewrap is not installed"
+    line = [*_bwrap((), "/", info=False), "/usr/bin/true"]
+    if user is not None:
+        line = ["/usr/bin/setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", *line]
+    process = subprocess.run(line, env={}, capture_output=True, timeout=SPAWN_SECONDS, check=False)
+    return process.stderr.decode(errors="replace").strip() if process.returncode else ""
+
+
+def _bwrap(mounts: tuple[Mount, ...], cwd: str, *, info: bool) -> list[str]:
+    """The command line of bwrap up to the command. `info`: it writes the pid of its inner process to INFO."""
+    line = ["/usr/bin/bwrap", "--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    line += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    if info:
+        line += ["--info-fd", INFO]
+    for path in SYSTEM:
+        line += ["--ro-bind-try", path, path]
+    for path in LINKS:
+        if os.path.islink(path):
+            line += ["--symlink", os.readlink(path), path]
+        else:
+            line += ["--ro-bind-try", path, path]
+    line += ["--proc", "/proc", "--dev", "/dev"]
+    line += ["--size", str(256 * MIB), "--tmpfs", "/tmp", "--size", str(64 * MIB), "--tmpfs", "/dev/shm"]
+    for mount in mounts:
+        line += ["--bind" if mount.writable else "--ro-bind", str(mount.outside), mount.inside]
+    for name, value in ENVIRONMENT.items():
+        line += ["--setenv", name, value]
+    return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", cwd, "--"]
+
+
+class BoundedLog:
+    """Takes all that comes from a descriptor, in a thread, so that the writer never waits; keeps start and end."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._left_out = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def _drain(self) -> None:
+        while piece := os.read(self._descriptor, LOG_HEAD):
+            with self._lock:
+                room = LOG_HEAD - len(self._head)
+                self._head += piece[:room]
+                self._tail += piece[room:]
+                excess = len(self._tail) - LOG_HEAD
+                if excess > 0:
+                    del self._tail[:excess]
+                    self._left_out += excess
+        os.close(self._descriptor)
+
+    def finish(self, seconds: float) -> None:
+        """Wait until all writers have closed, at most `seconds`."""
+        self._thread.join(seconds)
+
+    def text(self) -> str:
+        """What has come so far, as UTF-8, and in the middle how much was left out, if any."""
+        with self._lock:
+            gap = f"\n[... {self._left_out} bytes left out ...]\n".encode() if self._left_out else b""
+            return bytes(self._head + gap + self._tail).decode(errors="replace")
+
+
+class Process:
+    """A command that runs in a box. `pid` is its own, as this machine numbers it; `init` that of the box's pid 1."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], init: int, pid: int, *, group: bool) -> None:
+        assert popen.stdout is not None and popen.stderr is not None
+        self._popen = popen
+        self._group = group  # no box whose end ends all: kill the process group
+        self.pid = pid
+        self._init = _pidfd(init)
+        self._own = _pidfd(pid)
+        # Descriptors of their own: the threads own and close them.
+        self.stdout = BoundedLog(os.dup(popen.stdout.fileno()))
+        self.stderr = BoundedLog(os.dup(popen.stderr.fileno()))
+        popen.stdout.close()
+        popen.stderr.close()
+
+    def alive(self) -> bool:
+        """Whether the command itself still runs (a zombie does not)."""
+        return self._own >= 0 and not _is_over(self._own)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command itself; nothing happens if it is over."""
+        if self.alive():
+            signal.pidfd_send_signal(self._own, number)
+
+    def wait(self, seconds: float) -> int | None:
+        """Exit code once all is over: 0..255, or minus the signal's number; None if it still runs after `seconds`."""
+        try:
+            code = self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        # bwrap reports a signal as a shell does. A program that really exits with 128+n is taken for killed.
+        return 128 - code if 128 < code < 192 else code
+
+    def destroy(self) -> None:
+        """Kill what is left, in the box and of the box, and let go of everything. Idempotent."""
+        if self._group and self._popen.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
+        for descriptor in (self._init, self._own):
+            if descriptor >= 0 and not _is_over(descriptor):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        if self.wait(5.0) is None:
+            self._popen.kill()
+            self._popen.wait()
+        for log in (self.stdout, self.stderr):
+            log.finish(5.0)
+        for descriptor in (self._init, self._own):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._init = self._own = -1
+
+
+def _pidfd(pid: int) -> int:
+    """A descriptor of the process, which unlike a number is never another's; -1 where it is gone already (or 0)."""
+    try:
+        return os.pidfd_open(pid) if pid else -1
+    except ProcessLookupError:
+        return -1
+
+
+def _is_over(pidfd: int) -> bool:
+    return bool(select.select([pidfd], [], [], 0)[0])
+
+
+class Sandbox:
+    """Starts commands in boxes, as well as the machine's `isolation` allows it."""
+
+    def __init__(self, isolation: Isolation) -> None:
+        self.isolation = isolation
+
+    def mount(self, outside: Path, inside: str, *, writable: bool = False) -> Mount:
+        """Where a folder will be seen: without a box, at its own path."""
+        return Mount(outside, inside if self.isolation.box else str(outside), writable)
+
+    def own(self, folder: Path) -> None:
+        """Give `folder` and all below to the user that commands run as. Links are not followed."""
+        if self.isolation.user is None:
+            return
+        for parent, directories, files in os.walk(folder):
+            for name in (".", *directories, *files):
+                os.chown(os.path.join(parent, name), self.isolation.user, self.isolation.user, follow_symlinks=False)
+
+    def spawn(
+        self,
+        command: list[str],
+        mounts: tuple[Mount, ...],
+        cwd: str,
+        limits: Limits,
+        network: namespace.NetworkNamespace | None,
+        tracer: tuple[str, ...] = (),
+    ) -> Process:
+        """Start `command` and return when its process is there. `tracer` is a command line to put before all.
+
+        Raises Trouble if the box could not be made. The caller's thread must outlive the process: it is killed when
+        the thread that started it ends (prctl(2) PR_SET_PDEATHSIG), which is wanted when the checker itself dies.
+        """
+        line = [*self._setpriv(), *self._box(mounts, cwd), *_prlimit(limits, self.isolation), *command]
+        receive, send = os.pipe()
+        line = [*tracer, *(str(send) if word == INFO else word for word in line)]
+        try:
+            popen = self._popen(line, cwd, send, network)
+        except OSError as error:
+            os.close(receive)
+            raise Trouble(f"cannot start {line[0]}: {error}") from error
+        finally:
+            os.close(send)
+        try:
+            init, pid = self._find(popen, receive, bool(tracer))
+            return Process(popen, init, pid, group=not self.isolation.box)
+        except BaseException:
+            popen.kill()
+            popen.wait()
+            raise
+        finally:
+            os.close(receive)
+
+    def _setpriv(self) -> list[str]:
+        """Drop to the unprivileged user; in a box the dying of the parent is bwrap's business."""
+        line = ["/usr/bin/setpriv", "--no-new-privs"]
+        if self.isolation.user is not None:
+            user = str(self.isolation.user)
+            line += ["--reuid", user, "--regid", user, "--clear-groups", "--inh-caps", "-all"]
+        return line if self.isolation.box else [*line, "--pdeathsig", "KILL"]
+
+    def _box(self, mounts: tuple[Mount, ...], cwd: str) -> list[str]:
+        return _bwrap(mounts, cwd, info=True) if self.isolation.box else []
+
+    def _popen(
+        self, line: list[str], cwd: str, info: int, network: namespace.NetworkNamespace | None
+    ) -> subprocess.Popen[bytes]:
+        """Start the whole line of programs. Its environment is empty in a box: bwrap's own can be read inside."""
+        with network.entered() if network else contextlib.nullcontext():
+            return subprocess.Popen(
+                line,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={} if self.isolation.box else ENVIRONMENT,
+                cwd=None if self.isolation.box else cwd,
+                pass_fds=(info,),
+                start_new_session=True,  # a ^C at the terminal is for the checker to act on
+            )
+
+    def _find(self, popen: subprocess.Popen[bytes], info: int, traced: bool) -> tuple[int, int]:
+        """The pid of the box's first process and that of the command, once they are there."""
+        if not self.isolation.box:
+            pid = self._only_child(popen, popen.pid) if traced else popen.pid
+            return pid, pid
+        if not select.select([info], [], [], SPAWN_SECONDS)[0] or not (text := os.read(info, 4096)):
+            popen.kill()
+            raise Trouble(f"no box could be made: {popen.communicate()[1].decode(errors='replace').strip()}")
+        init = int(json.loads(text)["child-pid"])
+        return init, self._only_child(popen, init)
+
+    def _only_child(self, popen: subprocess.Popen[bytes], parent: int) -> int:
+        """The first child of `parent`, once it is there. 0 where it has come and gone."""
+        wait_until(
+            lambda: len(procfs.family(parent)) > 1 or popen.poll() is not None,
+            SPAWN_SECONDS,
+            "the command's process",
+        )
+        family = procfs.family(parent)
+        return family[1] if len(family) > 1 else 0
+
+
+def _prlimit(limits: Limits, isolation: Isolation) -> list[str]:
+    line = ["/usr/bin/prlimit", "--core=0", f"--cpu={limits.cpu_seconds}", f"--fsize={limits.file_bytes}"]
+    # Outside of a box an ordinary user's own processes would be counted, too.
+    if isolation.box or isolation.user is not None:
+        line.append(f"--nproc={limits.processes}")
+    if limits.open_files is not None:
+        line.append(f"--nofile={limits.open_files}")
+    if limits.address_space is not None:
+        line.append(f"--as={limits.address_space}")
+    return [*line, "--"]
