@@ -43,10 +43,14 @@ class Program:
 
 
 class BoxedServer(Server):
-    """One run of a submission."""
+    """One run of a submission. `command` and `site`: the paths of program and document root as the box has them."""
 
-    def __init__(self, process: Process, network: namespace.NetworkNamespace | None, tree: Tree) -> None:
+    def __init__(
+        self, process: Process, network: namespace.NetworkNamespace | None, tree: Tree, command: str, site: str
+    ) -> None:
         self.tree = tree
+        self.command = command
+        self.site = site
         self.port = PORT
         self.pid = process.pid
         self._process = process
@@ -133,12 +137,11 @@ class BoxedLauncher(Launcher):
         else:
             self._claim_port()
         try:
-            process = self._spawn(tree, nofile, network)
+            server = self._spawn(tree, nofile, network)
         except BaseException:
             if network:
                 network.close()
             raise
-        server = BoxedServer(process, network, tree)
         with contextlib.suppress(Failure):
             wait_until(lambda: server.ready() or not server.alive(), self.patience, "the server listens")
         if network is None and not server.ready() and self._port_rests():
@@ -154,15 +157,18 @@ class BoxedLauncher(Launcher):
         """The same with `tracer` before all, outside of the box."""
         return replace(self, tracer=tracer)
 
-    def _spawn(self, tree: Tree, nofile: int | None, network: namespace.NetworkNamespace | None) -> Process:
+    def _spawn(self, tree: Tree, nofile: int | None, network: namespace.NetworkNamespace | None) -> BoxedServer:
         folder = self.sandbox.mount(self.program.folder, "/submission")
         site = self.sandbox.mount(tree.root, "/site")
         free = bool(self.wrapper) or self.program.sanitized()
         limits = Limits(
             cpu_seconds=300, file_bytes=64 * MIB, open_files=nofile, address_space=None if free else ADDRESS_SPACE
         )
-        command = [*self.wrapper, f"{folder.inside}/{self.program.binary}"]
-        return self.sandbox.spawn(command, (folder, site), site.inside, limits, network, self.tracer)
+        command = f"{folder.inside}/{self.program.binary}"
+        process = self.sandbox.spawn(
+            [*self.wrapper, command], (folder, site), site.inside, limits, network, self.tracer
+        )
+        return BoxedServer(process, network, tree, command, site.inside)
 
     def _claim_port(self) -> None:
         """Trouble if somebody else has the port, where there is only one."""

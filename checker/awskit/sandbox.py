@@ -315,9 +315,13 @@ class Sandbox:
         if not self.isolation.box:
             pid = self._only_child(popen, popen.pid) if traced else popen.pid
             return pid, pid
-        if not select.select([info], [], [], SPAWN_SECONDS)[0] or not (text := os.read(info, 4096)):
-            popen.kill()
-            raise Trouble(f"no box could be made: {popen.communicate()[1].decode(errors='replace').strip()}")
+        text = b""
+        while b"}" not in text:  # it comes in pieces, and no end of file follows while a tracer has the pipe, too
+            piece = os.read(info, 4096) if select.select([info], [], [], SPAWN_SECONDS)[0] else b""
+            if not piece:
+                popen.kill()
+                raise Trouble(f"no box could be made: {popen.communicate()[1].decode(errors='replace').strip()}")
+            text += piece
         init = int(json.loads(text)["child-pid"])
         return init, self._only_child(popen, init)
 

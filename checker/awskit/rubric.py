@@ -1,0 +1,153 @@
+"""Rubrics: which checks make up an item, what it is worth, who may see it. Data, so that staff write their own.
+
+A rubric is a TOML file:
+
+    title = "Second homework"
+    total = 3                                # what all points together must come to
+
+    [[item]]
+    number = 1                               # each once
+    name = "serves a small static file"
+    points = 2                               # for all its checks passing
+    memory = 1                               # default 0: for the same under valgrind, without an error
+    checks = ["static.small_equal"]
+    visibility = "visible"                   # default; hidden, after_due_date, after_published (Gradescope's words)
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"
+VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
+
+
+class BadRubric(Exception):
+    """A rubric that cannot be used; the text says where and why."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the list."""
+
+    number: int
+    name: str
+    points: float
+    memory: float
+    checks: tuple[str, ...]
+    visibility: str
+
+
+@dataclass(frozen=True)
+class Rubric:
+    """A list of items, in the order in which a report shows them."""
+
+    title: str
+    items: tuple[Item, ...]
+
+    @property
+    def total(self) -> float:
+        """All points there are to earn."""
+        return sum(item.points + item.memory for item in self.items)
+
+    def only(self, names: Collection[str]) -> Rubric:
+        """The items with one of these numbers, or with one of these checks. BadRubric for a name that finds nothing."""
+        for name in names:
+            if not any(_is_named(item, name) for item in self.items):
+                raise BadRubric(f"no item of this rubric has the number or the check {name!r}")
+        return replace(self, items=tuple(item for item in self.items if any(_is_named(item, name) for name in names)))
+
+
+def _is_named(item: Item, name: str) -> bool:
+    return name == str(item.number) or name in item.checks
+
+
+def load(name: str, known: Collection[str]) -> Rubric:
+    """The rubric in the file `name`, or the one of that name that comes with the checker. `known` are the ids of the
+    checks that there are. Raises BadRubric."""
+    path = RUBRICS / f"{name}.toml" if "/" not in name and not name.endswith(".toml") else Path(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        names = ", ".join(sorted(found.stem for found in RUBRICS.glob("*.toml")))
+        raise BadRubric(f"rubric {name}: {error.strerror}; with the checker come: {names}") from error
+    except UnicodeDecodeError as error:
+        raise BadRubric(f"{path}: not UTF-8: {error}") from error
+    return parse(text, known, str(path))
+
+
+def parse(text: str, known: Collection[str], place: str) -> Rubric:
+    """Read and judge a rubric's text; `place` is its name in messages. Raises BadRubric."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadRubric(f"{place}: {error}") from error
+    _Reader(place, 1, data).refuse_others("title", "total", "item")
+    top = _Reader(place, 1, data)
+    rows = data.get("item")
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise top.bad("there is no [[item]]")
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if line.split("#")[0].strip() == "[[item]]"]
+    # Items may be spelled in other ways than [[item]]; then the line is not known, and the first is given.
+    readers = [_Reader(place, lines[at] if len(lines) == len(rows) else 1, row) for at, row in enumerate(rows)]
+    items = tuple(_item(reader, known) for reader in readers)
+    for at, item in enumerate(items):
+        if any(item.number == other.number for other in items[:at]):
+            raise readers[at].bad(f"two items have the number {item.number}")
+    rubric = Rubric(top.text("title"), items)
+    total = top.points("total", None)
+    if not math.isclose(rubric.total, total):
+        raise top.bad(f"total is {total:g}, and the items' points come to {rubric.total:g}")
+    return rubric
+
+
+def _item(reader: _Reader, known: Collection[str]) -> Item:
+    reader.refuse_others("number", "name", "points", "memory", "checks", "visibility")
+    checks = reader.table.get("checks")
+    if not isinstance(checks, list) or not checks or not all(isinstance(name, str) for name in checks):
+        raise reader.bad("checks must be a list of the ids of checks, one at least")
+    for name in checks:
+        if name not in known:
+            raise reader.bad(f"there is no check {name!r}")
+    number = reader.table.get("number")
+    if type(number) is not int or number < 1:
+        raise reader.bad("number must be a whole number from 1 on")
+    visibility = reader.table.get("visibility", "visible")
+    if visibility not in VISIBILITIES:
+        raise reader.bad(f"visibility must be one of {', '.join(VISIBILITIES)}, not {visibility!r}")
+    return Item(
+        number, reader.text("name"), reader.points("points", None), reader.points("memory", 0), tuple(checks), visibility
+    )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A table of the file, and the line it begins at, for messages."""
+
+    place: str
+    line: int
+    table: dict[str, object]
+
+    def bad(self, reason: str) -> BadRubric:
+        return BadRubric(f"{self.place}:{self.line}: {reason}")
+
+    def refuse_others(self, *names: str) -> None:
+        for name in self.table:
+            if name not in names:
+                raise self.bad(f"unknown key {name!r}; known are {', '.join(names)}")
+
+    def text(self, name: str) -> str:
+        value = self.table.get(name)
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            raise self.bad(f"{name} must be a line of text")
+        return value
+
+    def points(self, name: str, default: float | None) -> float:
+        value = self.table.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+            raise self.bad(f"{name} must be a number from 0 on")
+        return value
