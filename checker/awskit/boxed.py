@@ -93,6 +93,11 @@ class BoxedServer(Server):
                     self._exit = Exit(code, None) if code >= 0 else Exit(None, -code)
             return self._exit
 
+    def ask_to_end(self, how: signal.Signals, timeout: float) -> bool:
+        """Send a signal and wait; whether it has ended. Unlike `stop`, leaves a server alone that does not heed it."""
+        self._process.signal(how)
+        return self._process.wait(timeout) is not None
+
     def log(self) -> str:
         return self._process.stdout.text() + self._process.stderr.text()
 
@@ -152,6 +157,10 @@ class BoxedLauncher(Launcher):
     def wrapped(self, *wrapper: str) -> BoxedLauncher:
         """The same with `wrapper` before the program, inside of the box."""
         return replace(self, wrapper=wrapper)
+
+    def patient(self, seconds: float) -> BoxedLauncher:
+        """The same with another bound for readiness."""
+        return replace(self, patience=seconds)
 
     def traced(self, *tracer: str) -> BoxedLauncher:
         """The same with `tracer` before all, outside of the box."""

@@ -1,0 +1,235 @@
+"""Grading: build the submission, judge every item of a rubric, and lose nothing on the way.
+
+Each check gets a server of its own, started for it: what one check does to a server is no other check's business. A
+check whose need did not pass is skipped; where the kit could not find out, it is an error, and an error costs nothing,
+neither there nor in what needed it. Verdicts are handed to the caller (the journal) as they come.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import checks as _all_checks  # noqa: F401 (importing it fills the registry)
+from . import mechanism as _mechanism_checks  # noqa: F401
+from . import memory, procfs, submission
+from .bench import Bench
+from .boxed import BoxedLauncher, Program, describe
+from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
+from .rubric import Item, Rubric
+from .sandbox import Isolation, Sandbox
+from .server import Server
+from .tree import Tree
+
+MEMORY_WORKERS = 2  # servers under valgrind at once, each of them busy on one CPU
+
+
+def _built_before(_: Bench) -> None:
+    raise Trouble("the build is judged by the grader, before there is a server")
+
+
+BUILD = Check("build.executable", "make builds an executable aws", ("U1",), _built_before, own_server=True)
+CHECKS: dict[str, Check] = {BUILD.id: BUILD, **REGISTRY}
+
+
+@dataclass
+class ItemResult:
+    """What came of one line of the list. `memory` is None where the item has no memory point."""
+
+    item: Item
+    verdicts: list[Verdict]
+    memory: Verdict | None = None
+
+    @property
+    def score(self) -> float:
+        """Points earned."""
+        earned = self.item.points if all(_costs_nothing(verdict) for verdict in self.verdicts) else 0
+        if self.memory is not None and _costs_nothing(self.memory):
+            earned += self.item.memory
+        return earned
+
+    @property
+    def max_score(self) -> float:
+        """Points that there were to earn."""
+        return self.item.points + self.item.memory
+
+    @property
+    def all_verdicts(self) -> list[Verdict]:
+        """The checks' verdicts, and the memory's."""
+        return self.verdicts + ([self.memory] if self.memory else [])
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the checker could not find out some of it."""
+        return any(verdict.outcome is Outcome.ERROR for verdict in self.all_verdicts)
+
+
+def _costs_nothing(verdict: Verdict) -> bool:
+    return verdict.outcome in (Outcome.PASSED, Outcome.ERROR)
+
+
+@dataclass
+class Report:
+    """All that a grading brought. `seconds` is how long it took."""
+
+    submission: str
+    rubric: Rubric
+    seed: int
+    isolation: Isolation
+    results: list[ItemResult] = field(default_factory=list)
+    build_log: str = ""
+    seconds: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """Points earned in all."""
+        return sum(result.score for result in self.results)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the checker could not find out something."""
+        return any(result.unknown for result in self.results)
+
+
+class _NoServer(Server):
+    """Stands where a check that starts its own servers must not look."""
+
+    def _refuse(self, *_: object, **__: object) -> None:
+        raise Trouble("this check starts servers of its own and used the shared one")
+
+    connect = alive = stop = log = stderr = _refuse  # type: ignore[assignment]
+
+
+@dataclass
+class Grader:
+    """Grades one submission by one rubric. `folder` is the working folder, which the box's user must be able to reach.
+    `patience` in seconds is how long a check waits for what a right server does at once."""
+
+    path: Path
+    rubric: Rubric
+    seed: int
+    isolation: Isolation
+    folder: Path
+    journal: Callable[[Verdict], None] = lambda _: None
+    patience: float = 10.0
+
+    def __post_init__(self) -> None:
+        self.sandbox = Sandbox(self.isolation)
+        self.tree = Tree(self.folder / "site", self.seed)
+        self.build_log = ""
+        self._program: Program | None = None
+        self._verdicts: dict[str, Verdict] = {}
+
+    def run(self) -> Report:
+        """Do it all. Raises nothing for what the submission does."""
+        begin = time.monotonic()
+        self._record(self._verdict(BUILD, self._build))
+        results = [ItemResult(item, [self._judge(name) for name in item.checks]) for item in self.rubric.items]
+        with_memory = [result for result in results if result.item.memory]
+        workers = MEMORY_WORKERS if self.isolation.network else 1
+        with ThreadPoolExecutor(workers) as pool:
+            for result, verdict in zip(with_memory, pool.map(self._judge_memory, with_memory), strict=True):
+                result.memory = verdict
+                self.journal(verdict)
+        seconds = time.monotonic() - begin
+        return Report(str(self.path), self.rubric, self.seed, self.isolation, results, self.build_log, seconds)
+
+    # -- the checks ---------------------------------------------------------------------------------------------------
+
+    def _build(self, verdict: Verdict) -> None:
+        folder = self.folder / "submission"
+        submission.take(self.path, folder)
+        self._program, self.build_log = submission.build(self.sandbox, folder)
+
+    def _judge(self, name: str) -> Verdict:
+        """The verdict of a check, and first of all that it needs. Each check is run once."""
+        if name not in self._verdicts:
+            check = CHECKS[name]
+            needs = check.needs or (BUILD.id,)
+            missing = [verdict for verdict in map(self._judge, needs) if verdict.outcome is not Outcome.PASSED]
+            self._record(_not_judged(check, missing) if missing else self._verdict(check, self._run))
+        return self._verdicts[name]
+
+    def _run(self, verdict: Verdict) -> None:
+        """Run a check on a server that is started for it."""
+        check, launcher = verdict.check, self._launcher()
+        if check.own_server:
+            check.run(Bench(launcher, self.tree, _NoServer(), self.seed, check.id, self.patience))
+            return
+        server = launcher.launch(self.tree)
+        try:
+            check.run(Bench(launcher, self.tree, server, self.seed, check.id, self.patience))
+        except Failure as failure:
+            if server.alive() and not server.ready():
+                ports = ", ".join(map(str, sorted(procfs.listening_ports(server.pid)))) or "none"
+                failure.likely = failure.likely or f"the server does not listen on port {server.port}; its ports: {ports}"
+            raise
+        finally:
+            alive = server.alive()
+            status = server.stop(signal.SIGKILL)
+            verdict.server_log = server.log() + ("" if alive else f"\n[the server's process ended: {describe(status)}]")
+
+    def _judge_memory(self, result: ItemResult) -> Verdict:
+        """The verdict on the same checks under valgrind."""
+        item = result.item
+        check = Check(f"memory.{item.number}", f"{item.name}: no memory error", ("K1",), _built_before)
+        missing = [verdict for verdict in result.verdicts if verdict.outcome is not Outcome.PASSED]
+        if missing:
+            return _not_judged(check, missing)
+        runs = [(name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server]
+        return self._verdict(check, lambda _: memory.judge(self._launcher(), self.tree, self.seed, runs))
+
+    def _launcher(self) -> BoxedLauncher:
+        assert self._program is not None, "a check ran though the build did not pass"
+        return BoxedLauncher(self.sandbox, self._program, self.patience)
+
+    # -- verdicts -----------------------------------------------------------------------------------------------------
+
+    def _verdict(self, check: Check, run: Callable[[Verdict], None]) -> Verdict:
+        """Run it and make of what it raises one of the outcomes. Whatever is no Failure is the checker's own fault."""
+        verdict = Verdict(check, Outcome.PASSED)
+        begin = time.monotonic()
+        try:
+            run(verdict)
+        except Failure as failure:
+            verdict.outcome = Outcome.FAILED
+            verdict.reason, verdict.got, verdict.expected = failure.reason, failure.got, failure.expected
+            verdict.exchange, verdict.likely = failure.exchange, failure.likely
+        except Exception as error:  # noqa: BLE001: a mistake of ours must not cost a student points
+            verdict.outcome = Outcome.ERROR
+            verdict.reason = str(error) if isinstance(error, Trouble) else f"{type(error).__name__}: {error}"
+        verdict.seconds = time.monotonic() - begin
+        return verdict
+
+    def _record(self, verdict: Verdict) -> None:
+        self._verdicts[verdict.check.id] = verdict
+        self.journal(verdict)
+
+
+def _not_judged(check: Check, missing: list[Verdict]) -> Verdict:
+    """Skipped, because a need failed; or an error, if all that stands in the way is that needs could not be judged."""
+    names = ", ".join(verdict.check.id for verdict in missing)
+    if all(verdict.outcome is Outcome.ERROR for verdict in missing):
+        return Verdict(check, Outcome.ERROR, reason=f"not judged, because it needs what could not be judged: {names}")
+    return Verdict(check, Outcome.SKIPPED, reason=f"not tried, because it needs: {names}")
+
+
+@contextmanager
+def working_folder(keep: Path | None) -> Iterator[Path]:
+    """A folder that a box's user can reach, gone at the end; what is in it is moved to `keep` if that is given."""
+    folder = Path(tempfile.mkdtemp(prefix="awscheck-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        if keep is not None:
+            for name in folder.iterdir():
+                shutil.move(name, keep / name.name)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,208 @@
+"""The memory points: the same checks on a server under valgrind, judged by valgrind's own report.
+
+The report comes through a socket, as XML, while the server runs: valgrind connects before the first instruction of the
+submission, only the first connection is taken, and valgrind keeps its descriptor out of its client's reach. It counts
+only when it is complete, whatever the exit code says: a server that is killed has no report, and no report is no pass.
+So the server is asked to end by a signal, and by another if it does not heed the first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import namespace, procfs
+from .bench import Bench, wait_until
+from .boxed import HOST, BoxedLauncher, BoxedServer, describe
+from .model import Failure, Trouble
+from .tree import Tree
+
+VALGRIND = "/usr/bin/valgrind"
+PATIENCE = 60.0  # seconds; valgrind makes a server about 20 times slower (measured), and the machine may be busy
+MAX_REPORT = 32 << 20  # bytes; valgrind stops by itself after 1,000 different errors
+END_SECONDS = 30.0  # for the leak search after a signal
+# The first is how a server is asked to end. The others end one that blocks or ignores it, and let valgrind report.
+END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGABRT, signal.SIGUSR2)
+
+# Kinds of leak that are no loss, and the union in struct epoll_event: a program that sets its `fd` leaves the other
+# half as it was, and the kernel only hands it back.
+_HARMLESS_KINDS = ("Leak_StillReachable", "Leak_PossiblyLost", "Leak_IndirectlyLost")
+_HARMLESS_PARAMETER = "epoll_ctl(event)"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding: valgrind's sentence, and where in the submission: function, file and line, or ""."""
+
+    text: str
+    place: str
+    stack: tuple[str, ...]
+
+
+class _Listener:
+    """Takes valgrind's report: one connection, in the server's own network namespace."""
+
+    def __init__(self, network: namespace.NetworkNamespace | None) -> None:
+        with network.entered() if network else contextlib.nullcontext():
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.bind((HOST, 0))
+        self._socket.listen(1)
+        self.address = "{}:{}".format(*self._socket.getsockname())
+        self._report = bytearray()
+        self._connection: socket.socket | None = None
+        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def _take(self) -> None:
+        try:
+            connection, _ = self._socket.accept()
+        except OSError:  # closed by `finish`: valgrind never came
+            return
+        self._socket.close()
+        with connection:
+            while len(self._report) < MAX_REPORT and (piece := connection.recv(1 << 16)):
+                self._report += piece
+
+    def finish(self) -> bytes:
+        """The whole report. To be called when the server has ended."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept(2)
+        self._thread.join(END_SECONDS)
+        self._socket.close()
+        return bytes(self._report)
+
+
+def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[tuple[str, Callable[[Bench], None]]]) -> None:
+    """Run the checks (id and function) on a server under valgrind. Returns if they pass and valgrind has nothing to
+    say; Failure if not; Trouble if there is no complete report."""
+    if not Path(VALGRIND).exists():
+        raise Trouble("valgrind is not installed")
+    with _started(launcher, tree) as (server, listener):
+        if not server.ready():
+            how = "ended" if not server.alive() else "did not listen"
+            errors = _errors(_end(server, listener), launcher, server)
+            raise Failure(f"under valgrind the server {how} at its start", got=_show(errors) or server.log()[-2000:])
+        failure = _run(Bench(launcher, tree, server, seed, patience=PATIENCE), checks)
+        executable = _executable(server.pid)
+        errors = _errors(_end(server, listener), launcher, server)
+    if executable and "memcheck" not in executable:
+        raise Failure("the program replaced itself by another (execve), out of valgrind's sight", expected="one program")
+    if errors:
+        first = errors[0]
+        more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+        raise Failure(f"valgrind: {first.text}{first.place and ' in ' + first.place}{more}", got=_show(errors))
+    if failure:
+        raise Failure(f"under valgrind: {failure.reason}", got=failure.got, expected=failure.expected,
+                      exchange=failure.exchange, likely=failure.likely) from failure  # fmt: skip
+
+
+@contextlib.contextmanager
+def _started(launcher: BoxedLauncher, tree: Tree) -> Iterator[tuple[BoxedServer, _Listener]]:
+    network = namespace.NetworkNamespace() if launcher.sandbox.isolation.network else None
+    listener = _Listener(network)
+    wrapped = launcher.wrapped(
+        VALGRIND, "--tool=memcheck", "--leak-check=full", "--show-leak-kinds=definite", "--num-callers=24",
+        "--child-silent-after-fork=yes", "--vgdb=no", "--xml=yes", f"--xml-socket={listener.address}",
+    ).patient(PATIENCE)  # fmt: skip
+    try:
+        server = wrapped.launch(tree, network=network)
+    except BaseException:
+        listener.finish()
+        raise
+    try:
+        yield server, listener
+    finally:
+        server.stop(signal.SIGKILL)
+        listener.finish()
+
+
+def _run(bench: Bench, checks: Iterable[tuple[str, Callable[[Bench], None]]]) -> Failure | None:
+    """Run the checks up to the first failure, then let the server finish with all clients: a connection that only
+    epoll still knows would look lost."""
+    failure = None
+    for name, run in checks:
+        try:
+            run(Bench(bench.launcher, bench.tree, bench.server, bench.seed, name, bench.patience))
+        except Failure as caught:
+            failure = caught
+            break
+    with contextlib.suppress(Failure):  # a server that keeps them has a leak, which valgrind will tell
+        wait_until(lambda: not _clients(bench.server), bench.patience, "the server lets all clients go")
+    return failure
+
+
+def _clients(server: BoxedServer) -> list[procfs.Connection]:
+    """The connections that the server still holds."""
+    rows = procfs.connections(server.pid)
+    return [row for row in rows if row.local_port == server.port and row.inode and row.state != procfs.LISTEN]
+
+
+def _executable(pid: int) -> str:
+    """What the process runs, "" where it is gone: for valgrind that is its tool, not the submission."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def _end(server: BoxedServer, listener: _Listener) -> bytes:
+    """Make the server end so that valgrind can report; the report."""
+    for number in END_SIGNALS:
+        if server.ask_to_end(number, END_SECONDS):
+            break
+    server.stop(signal.SIGKILL)
+    return listener.finish()
+
+
+def _errors(report: bytes, launcher: BoxedLauncher, server: BoxedServer) -> list[Finding]:
+    """What valgrind found, in its order; Trouble if the report is not complete."""
+    try:
+        root = ElementTree.fromstring(report)
+    except ElementTree.ParseError as error:
+        ending = describe(server.stop())
+        raise Trouble(
+            f"valgrind's report is not complete ({len(report):,} bytes, {error}); the server ended by {ending};"
+            f" its last words: {server.stderr()[-400:].strip() or 'none'}"
+        ) from error
+    if [state.text for state in root.iterfind("status/state")][-1:] != ["FINISHED"]:
+        raise Trouble("valgrind's report does not say that it finished")
+    folder = server.command.rpartition("/")[0]
+    found = [_read(error, folder) for error in root.iterfind("error") if not _is_harmless(error)]
+    crash = root.find("fatal_signal")
+    # Its memory errors come before a crash and explain it; a crash by itself is told where there are none.
+    if crash is not None and not found and crash.findtext("signame") not in {number.name for number in END_SIGNALS}:
+        found.append(_read(crash, folder))
+    return found
+
+
+def _is_harmless(error: ElementTree.Element) -> bool:
+    text = error.findtext("what") or ""
+    return error.findtext("kind") in _HARMLESS_KINDS or text.startswith("Syscall param ") and _HARMLESS_PARAMETER in text
+
+
+def _read(error: ElementTree.Element, folder: str) -> Finding:
+    text = error.findtext("what") or error.findtext("xwhat/text") or f"ended by {error.findtext('signame')}"
+    stack, place = [], ""
+    for frame in error.iterfind("stack[1]/frame"):
+        where = f"{frame.findtext('fn') or frame.findtext('ip')}"
+        if file := frame.findtext("file"):
+            where += f" ({file}:{frame.findtext('line')})"
+        stack.append(where)
+        if not place and (frame.findtext("obj") or "").startswith(folder):
+            place = where
+    return Finding(text, place, tuple(stack))
+
+
+def _show(errors: list[Finding]) -> str:
+    """The first few findings with their stacks."""
+    blocks = ["\n  ".join((error.text, *(f"by {frame}" for frame in error.stack))) for error in errors[:3]]
+    if len(errors) > 3:
+        blocks.append(f"[… {len(errors) - 3} more, not shown]")
+    return "\n".join(blocks)
