@@ -149,7 +149,7 @@ class BoxedLauncher(Launcher):
             raise
         with contextlib.suppress(Failure):
             wait_until(lambda: server.ready() or not server.alive(), self.patience, "the server listens")
-        if network is None and not server.ready() and self._port_rests():
+        if network is None and not server.alive() and self._port_rests():  # its bind(2) may have failed for that
             server.stop(signal.SIGKILL)
             raise Trouble(f"port {PORT} still holds closed connections of an earlier run (TIME_WAIT): try again later")
         return server

@@ -71,6 +71,11 @@ class ItemResult:
         return any(verdict.outcome is Outcome.ERROR for verdict in self.all_verdicts)
 
 
+def _needs(check: Check) -> tuple[str, ...]:
+    """The ids of the checks that must pass first: everything needs a program."""
+    return check.needs or (() if check is BUILD else (BUILD.id,))
+
+
 def _costs_nothing(verdict: Verdict) -> bool:
     return verdict.outcome in (Outcome.PASSED, Outcome.ERROR)
 
@@ -128,9 +133,11 @@ class Grader:
         self._verdicts: dict[str, Verdict] = {}
 
     def run(self) -> Report:
-        """Do it all. Raises nothing for what the submission does."""
+        """Do it all. Raises nothing for what the submission does; Trouble if not even a build can be tried."""
         begin = time.monotonic()
         self._record(self._verdict(BUILD, self._build))
+        if (built := self._verdicts[BUILD.id]).outcome is Outcome.ERROR:
+            raise Trouble(f"cannot build here: {built.reason}")
         results = [ItemResult(item, [self._judge(name) for name in item.checks]) for item in self.rubric.items]
         with_memory = [result for result in results if result.item.memory]
         workers = MEMORY_WORKERS if self.isolation.network else 1
@@ -152,9 +159,8 @@ class Grader:
         """The verdict of a check, and first of all that it needs. Each check is run once."""
         if name not in self._verdicts:
             check = CHECKS[name]
-            needs = check.needs or (BUILD.id,)
-            missing = [verdict for verdict in map(self._judge, needs) if verdict.outcome is not Outcome.PASSED]
-            self._record(_not_judged(check, missing) if missing else self._verdict(check, self._run))
+            missing = [verdict for verdict in map(self._judge, _needs(check)) if verdict.outcome is not Outcome.PASSED]
+            self._record(self._not_judged(check, missing) if missing else self._verdict(check, self._run))
         return self._verdicts[name]
 
     def _run(self, verdict: Verdict) -> None:
@@ -182,7 +188,7 @@ class Grader:
         check = Check(f"memory.{item.number}", f"{item.name}: no memory error", ("K1",), _built_before)
         missing = [verdict for verdict in result.verdicts if verdict.outcome is not Outcome.PASSED]
         if missing:
-            return _not_judged(check, missing)
+            return self._not_judged(check, missing)
         runs = [(name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server]
         return self._verdict(check, lambda _: memory.judge(self._launcher(), self.tree, self.seed, runs))
 
@@ -208,17 +214,22 @@ class Grader:
         verdict.seconds = time.monotonic() - begin
         return verdict
 
+    def _not_judged(self, check: Check, missing: list[Verdict]) -> Verdict:
+        """Skipped, because a need failed; or an error, if needs that could not be judged are all that is in the way."""
+        causes = ", ".join(dict.fromkeys(name for verdict in missing for name in self._causes(verdict)))
+        if all(verdict.outcome is Outcome.ERROR for verdict in missing):
+            return Verdict(check, Outcome.ERROR, reason=f"not judged, because this could not be judged: {causes}")
+        return Verdict(check, Outcome.SKIPPED, reason=f"not tried, because this did not pass: {causes}")
+
+    def _causes(self, verdict: Verdict) -> list[str]:
+        """The checks at the root of a verdict that is not `passed`: what is to be mended first."""
+        missing = [self._verdicts[name] for name in _needs(verdict.check) if name in self._verdicts]
+        missing = [need for need in missing if need.outcome is not Outcome.PASSED]
+        return [name for need in missing for name in self._causes(need)] or [verdict.check.id]
+
     def _record(self, verdict: Verdict) -> None:
         self._verdicts[verdict.check.id] = verdict
         self.journal(verdict)
-
-
-def _not_judged(check: Check, missing: list[Verdict]) -> Verdict:
-    """Skipped, because a need failed; or an error, if all that stands in the way is that needs could not be judged."""
-    names = ", ".join(verdict.check.id for verdict in missing)
-    if all(verdict.outcome is Outcome.ERROR for verdict in missing):
-        return Verdict(check, Outcome.ERROR, reason=f"not judged, because it needs what could not be judged: {names}")
-    return Verdict(check, Outcome.SKIPPED, reason=f"not tried, because it needs: {names}")
 
 
 @contextmanager

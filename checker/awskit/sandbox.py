@@ -30,7 +30,7 @@ from pathlib import Path
 
 from . import namespace, procfs
 from .bench import wait_until
-from .model import Trouble
+from .model import Failure, Trouble
 
 MIB = 1 << 20
 
@@ -91,11 +91,22 @@ class Isolation:
             missing.append(
                 f"no network namespace of its own ({error}): port 8888 of this machine is used, network access is open"
             )
-        user = NOBODY if is_root else None
+        user = NOBODY if is_root and _is_mapped(NOBODY) else None
+        if is_root and user is None:
+            missing.append(f"no other user than root: there is no user {NOBODY} in this user namespace")
         trouble = _try_bwrap(user)
         if trouble:
             missing.append(f"no box ({trouble}): files of this machine can be read, processes can be left behind")
         return cls(network, not trouble, user, tuple(missing))
+
+
+def _is_mapped(number: int) -> bool:
+    """Whether a user and a group of this number exist in this user namespace (a container may have root alone)."""
+    for name in ("uid_map", "gid_map"):
+        rows = [list(map(int, line.split())) for line in Path(f"/proc/self/{name}").read_text().splitlines()]
+        if not any(first <= number < first + count for first, _, count in rows):
+            return False
+    return True
 
 
 def _try_bwrap(user: int | None) -> str:
@@ -313,7 +324,7 @@ class Sandbox:
     def _find(self, popen: subprocess.Popen[bytes], info: int, traced: bool) -> tuple[int, int]:
         """The pid of the box's first process and that of the command, once they are there."""
         if not self.isolation.box:
-            pid = self._only_child(popen, popen.pid) if traced else popen.pid
+            pid = self._child(popen, popen.pid) if traced else popen.pid
             return pid, pid
         text = b""
         while b"}" not in text:  # it comes in pieces, and no end of file follows while a tracer has the pipe, too
@@ -323,17 +334,28 @@ class Sandbox:
                 raise Trouble(f"no box could be made: {popen.communicate()[1].decode(errors='replace').strip()}")
             text += piece
         init = int(json.loads(text)["child-pid"])
-        return init, self._only_child(popen, init)
+        return init, self._child(popen, init)
 
-    def _only_child(self, popen: subprocess.Popen[bytes], parent: int) -> int:
-        """The first child of `parent`, once it is there. 0 where it has come and gone."""
-        wait_until(
-            lambda: len(procfs.family(parent)) > 1 or popen.poll() is not None,
-            SPAWN_SECONDS,
-            "the command's process",
-        )
-        family = procfs.family(parent)
-        return family[1] if len(family) > 1 else 0
+    def _child(self, popen: subprocess.Popen[bytes], parent: int) -> int:
+        """The child of `parent` that runs another program, once it is there; 0 where it has come and gone. (strace
+        tries out the kernel by children that are copies of itself.)"""
+
+        def found() -> int:
+            own = _executable(parent)
+            children = (pid for pid in procfs.family(parent)[1:] if _executable(pid) not in ("", own))
+            return next(children, 0) or (-1 if popen.poll() is not None else 0)
+
+        try:
+            return max(0, wait_until(found, SPAWN_SECONDS, "the command's process"))
+        except Failure as failure:
+            raise Trouble(failure.reason) from failure
+
+
+def _executable(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
 
 
 def _prlimit(limits: Limits, isolation: Isolation) -> list[str]:
