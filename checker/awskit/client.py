@@ -17,7 +17,7 @@ import termios
 import time
 from dataclasses import dataclass, field
 
-from .tree import Content
+from .tree import MIB, Content
 
 HEAD_LIMIT = 64 * 1024  # a response head longer than this is none
 BODY_KEPT = 64 * 1024  # so much of a body is kept for a look at it
@@ -243,6 +243,11 @@ class Client:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             self.transcript.note(f"shutdown failed: {error.strerror}")
+
+    def widen(self) -> None:
+        """Give a slow reader a large receive buffer, so that what is left comes fast."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, MIB)
 
     def abort(self) -> None:
         """End the connection by RST, whatever is under way."""

@@ -37,11 +37,13 @@ def descriptors(pid: int) -> dict[tuple[int, int], str]:
 @dataclass(frozen=True)
 class Connection:
     """One row of /proc/PID/net/tcp or tcp6. `inode` is 0 where no process has the socket: not accepted yet, or closed.
-    `unread` is the number of bytes that have come and that the process has not yet received."""
+    `unread` is the number of bytes that have come and that the process has not yet received, `unsent` of those that it
+    has sent and that the other side has not confirmed."""
 
     local_port: int
     remote_port: int
     state: int
+    unsent: int
     unread: int
     inode: int
 
@@ -53,8 +55,8 @@ def connections(pid: int) -> list[Connection]:
         for line in _read(f"/proc/{pid}/net/{table}").splitlines()[1:]:
             field = line.split()
             ports = [int(address.rpartition(":")[2], 16) for address in field[1:3]]
-            unread = int(field[4].partition(":")[2], 16)
-            rows.append(Connection(ports[0], ports[1], int(field[3], 16), unread, int(field[9])))
+            unsent, unread = (int(size, 16) for size in field[4].split(":"))
+            rows.append(Connection(ports[0], ports[1], int(field[3], 16), unsent, unread, int(field[9])))
     return rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from ..bench import KINDS, NARROW, Bench, request_bytes
+from ..bench import KINDS, Bench, request_bytes
 from ..client import Client, Ending, Reply
 from ..model import check
 
@@ -18,16 +18,11 @@ def _register(group: str, kinds: tuple[str, str]) -> None:
     @check(f"{group}.two_at_once", f"two {group} files at once", *rules, needs=tuple(f"{k}.large_equal" for k in sorted(set(kinds))))
     def two_at_once(bench: Bench) -> None:
         first, second = bench.huge(kinds[0], 0), bench.huge(kinds[1], 1)
-        with bench.connect(rcvbuf=NARROW) as one, bench.connect() as two:
-            one.send(request_bytes(first))
-            begun = one.read_head()  # under way, and more than the kernel takes for a client that does not read
-            if begun.status != 200:
-                bench.expect_file(one.read_body(begun, bench.tree.content(first)), first)
-            two.send(request_bytes(second))
-            reply = bench.read(two, second)
-            _expect_not_blocked(bench, reply, f"while a client reads {first} slowly, another asked for {second}")
+        with bench.stalled(first) as (slow, begun):
+            reply = bench.get(second)
+            expect_not_blocked(bench, reply, f"while a client has {first} under way and does not read, GET {second}")
             bench.expect_file(reply, second)
-            bench.expect_file(one.read_body(begun, bench.tree.content(first)), first)
+            bench.expect_file(bench.finish(slow, begun, first), first)
 
     @check(f"{group}.fifty_at_once", f"fifty {group} files at once", *rules, needs=(f"{group}.two_at_once",))
     def fifty_at_once(bench: Bench) -> None:
@@ -52,7 +47,8 @@ def _send_in_halves(bench: Bench, clients: list[tuple[Client, str]]) -> None:
         client.send(request[len(request) // 2 :])
 
 
-def _expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
+def expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
+    """Something came: an answer that stays out until a slow client has finished is a blocked server."""
     if reply.ending is Ending.SILENCE and reply.empty:
         bench.fail(
             reply,
@@ -65,3 +61,21 @@ def _expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
 _register("static", ("static", "static"))
 _register("dynamic", ("dynamic", "dynamic"))
 _register("mixed", KINDS)
+
+
+@check("mixed.sequence", "files of both kinds and a 404, one after another", "S9", needs=("static.large_equal", "dynamic.large_equal"))
+def mixed_sequence(bench: Bench) -> None:
+    for kind in (*KINDS, *KINDS[::-1]):
+        for target in (bench.small(kind, 3), bench.large(kind, 3)):
+            bench.expect_file(bench.get(target), target)
+        bench.expect_404(bench.get(f"/{kind}/gone.dat"), f"GET /{kind}/gone.dat after other files")
+
+
+@check("dynamic.four_slow", "four slow readers of different dynamic files", "S7", "S8", needs=("dynamic.two_at_once",))
+def dynamic_four_slow(bench: Bench) -> None:
+    targets = [bench.huge("dynamic", number) for number in range(4)]
+    with contextlib.ExitStack() as stack:
+        readers = [(*stack.enter_context(bench.stalled(target)), target) for target in targets]
+        bench.rng.shuffle(readers)
+        for client, begun, target in readers:
+            bench.expect_file(bench.finish(client, begun, target), target)

@@ -13,7 +13,7 @@ def notfound_static(bench: Bench) -> None:
 
 @check("notfound.dynamic", "a dynamic file that is not there is 404", "S2", needs=("connect.one",))
 def notfound_dynamic(bench: Bench) -> None:
-    _expect_missing(bench, "/dynamic/no-such-file.dat")
+    _expect_missing(bench, "/dynamic/no-such-file.dat", "dynamic")
 
 
 @check("notfound.outside", "a path outside of both folders is 404", "S2", needs=("connect.one",))
@@ -21,6 +21,13 @@ def notfound_outside(bench: Bench) -> None:
     _expect_missing(bench, "/no-such-folder/small00.dat")
 
 
-def _expect_missing(bench: Bench, target: str) -> None:
+def _expect_missing(bench: Bench, target: str, there: str = "static") -> None:
+    """404 for `target`; and not for a file that is there, or 404 would be what this server says to everything."""
     bench.expect_404(bench.get(target), f"GET {target}, which is not there")
-    bench.expect_alive(f"GET {target}")
+    present = bench.get(bench.small(there))
+    if present.status != 200:
+        bench.fail(
+            present,
+            f"GET {target}, which is not there, is 404; but a file that is there is not 200: {present.outline()}",
+            expected="404 for the one and 200 for the other",
+        )
