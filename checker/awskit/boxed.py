@@ -93,10 +93,9 @@ class BoxedServer(Server):
                     self._exit = Exit(code, None) if code >= 0 else Exit(None, -code)
             return self._exit
 
-    def ask_to_end(self, how: signal.Signals, timeout: float) -> bool:
-        """Send a signal and wait; whether it has ended. Unlike `stop`, leaves a server alone that does not heed it."""
-        self._process.signal(how)
-        return self._process.wait(timeout) is not None
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal and do not wait. Nothing happens if it has ended."""
+        self._process.signal(number)
 
     def log(self) -> str:
         return self._process.stdout.text() + self._process.stderr.text()

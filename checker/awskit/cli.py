@@ -69,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
         "--only", nargs="+", default=[], metavar="ITEM", help="judge these items only: numbers, or ids of checks"
     )
     grade.add_argument("--seed", type=_seed, metavar="N", help="what decides all contents (default: a new one, printed)")
+    grade.add_argument(
+        "--patience",
+        type=_seconds,
+        default=10.0,
+        metavar="S",
+        help="how many seconds a check waits for what a right server does at once (default: 10)",
+    )
     grade.add_argument("--json", type=Path, metavar="FILE", help="write the marks to FILE as Gradescope's results.json")
     grade.add_argument(
         "--keep",
@@ -87,6 +94,13 @@ def _seed(text: str) -> int:
     value = int(text)
     if not 0 <= value < 2**63:
         raise argparse.ArgumentTypeError("a seed is a whole number from 0 on, below 2^63")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError("must be more than 0 and at most 3600 seconds")
     return value
 
 
@@ -117,7 +131,7 @@ def _grade(options: argparse.Namespace) -> int:
                 journal.write(report.journal_line(verdict))
                 journal.flush()
 
-        result = Grader(options.path, rubric, seed, isolation, folder, record).run()
+        result = Grader(options.path, rubric, seed, isolation, folder, record, options.patience).run()
     sys.stdout.write(report.table(result))
     if options.json:
         text = json.dumps(report.gradescope(result), indent=2, ensure_ascii=False) + "\n"
