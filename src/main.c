@@ -1,0 +1,88 @@
+/*
+ * main.c - options, signals, open, run, close; the only exit.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "options.h"
+#include "startup.h"
+#include "sys.h"
+
+enum { EXIT_USAGE = 2 };
+
+static volatile sig_atomic_t stop;
+
+static void request_stop(int signal)
+{
+    (void)signal;
+    stop = 1;
+}
+
+/* SIGTERM and SIGINT ask to stop and are let in only while the loop waits; `waiting` becomes the mask for that. */
+static void set_up_signals(sigset_t *waiting)
+{
+    sigset_t stops;
+    struct sigaction action = {.sa_handler = request_stop};
+
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    sigprocmask(SIG_BLOCK, &stops, waiting);
+    sigdelset(waiting, SIGTERM);
+    sigdelset(waiting, SIGINT);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    /* send has MSG_NOSIGNAL, sendfile has nothing of the kind. */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Each connection needs a descriptor or two: take all that we may have. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (sys_getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    sys_setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int serve(const struct options *options)
+{
+    static struct server server;
+    char error[STARTUP_ERROR_SIZE];
+    sigset_t waiting;
+
+    set_up_signals(&waiting);
+    raise_descriptor_limit();
+    if (!startup_open(&server, options, error)) {
+        fprintf(stderr, "aws: %s\n", error);
+        return EXIT_FAILURE;
+    }
+    printf("listening on port %u\n", (unsigned)server.listener.port);
+    fflush(stdout);
+    server_run(&server, &stop, &waiting);
+    startup_close(&server);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char *argv[])
+{
+    struct options options;
+    char error[OPTIONS_ERROR_SIZE];
+
+    switch (options_parse(argc, argv, &options, error)) {
+    case OPTIONS_HELP:
+        fputs(options_help, stdout);
+        return EXIT_SUCCESS;
+    case OPTIONS_VERSION:
+        puts("aws " AWS_VERSION);
+        return EXIT_SUCCESS;
+    case OPTIONS_BAD:
+        fprintf(stderr, "aws: %s\n", error);
+        return EXIT_USAGE;
+    case OPTIONS_RUN:
+        break;
+    }
+    return serve(&options);
+}

@@ -1,0 +1,72 @@
+/*
+ * poller.c - the only file that knows epoll's names.
+ *
+ * Signals are let in by epoll_pwait alone: one that arrives between a look at the stop flag and the wait is not lost.
+ */
+#include "poller.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+
+#include "sys.h"
+
+int poller_open(struct poller *poller)
+{
+    poller->fd = sys_epoll_create1(EPOLL_CLOEXEC);
+    return poller->fd < 0 ? poller->fd : 0;
+}
+
+void poller_close(struct poller *poller)
+{
+    sys_close(poller->fd);
+}
+
+static int control(struct poller *poller, int operation, int fd, unsigned interest, void *source)
+{
+    struct epoll_event event = {.data.ptr = source};
+    if (interest & POLLER_READABLE)
+        event.events |= EPOLLIN;
+    if (interest & POLLER_WRITABLE)
+        event.events |= EPOLLOUT;
+    return sys_epoll_ctl(poller->fd, operation, fd, &event);
+}
+
+int poller_add(struct poller *poller, int fd, unsigned interest, void *source)
+{
+    return control(poller, EPOLL_CTL_ADD, fd, interest, source);
+}
+
+int poller_change(struct poller *poller, int fd, unsigned interest, void *source)
+{
+    return control(poller, EPOLL_CTL_MOD, fd, interest, source);
+}
+
+int poller_remove(struct poller *poller, int fd)
+{
+    return control(poller, EPOLL_CTL_DEL, fd, 0, NULL);
+}
+
+static unsigned readiness(uint32_t events)
+{
+    unsigned ready = 0;
+    if (events & EPOLLIN)
+        ready |= POLLER_READABLE;
+    if (events & EPOLLOUT)
+        ready |= POLLER_WRITABLE;
+    if (events & (EPOLLERR | EPOLLHUP))
+        ready |= POLLER_HANGUP;
+    return ready;
+}
+
+int poller_wait(struct poller *poller, struct poller_event events[POLLER_EVENTS_MAX], int64_t timeout_ms,
+                const sigset_t *mask)
+{
+    struct epoll_event raw[POLLER_EVENTS_MAX];
+    int wait_ms = timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
+    int count = sys_epoll_pwait(poller->fd, raw, POLLER_EVENTS_MAX, wait_ms, mask);
+
+    for (int i = 0; i < count; i++)
+        events[i] = (struct poller_event){.source = raw[i].data.ptr, .ready = readiness(raw[i].events)};
+    return count == -EINTR ? 0 : count;
+}
