@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ TIME_WAIT = 0x06
 # Sanitizers reserve terabytes of addresses for their shadow. A binary that names one gets no limit of address space.
 SANITIZERS = (b"__asan_init", b"__tsan_init", b"__msan_init", b"__hwasan_init")
 ADDRESS_SPACE = 16 << 30
+PT_INTERP = 3
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,14 @@ class Program:
         """Whether the binary names a sanitizer. Used for a limit, never for marks."""
         data = (self.folder / self.binary).read_bytes()
         return any(name in data for name in SANITIZERS)
+
+    def is_static(self) -> bool:
+        """Whether it is an ELF file that asks for no dynamic loader (elf(5), PT_INTERP), of this machine's word size."""
+        data = (self.folder / self.binary).read_bytes()
+        if data[:5] != b"\x7fELF\x02":
+            return False
+        start, size, count = *struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54)
+        return all(struct.unpack_from("<I", data, start + at * size)[0] != PT_INTERP for at in range(count))
 
 
 class BoxedServer(Server):

@@ -85,6 +85,8 @@ def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[tuple
     say; Failure if not; Trouble if there is no complete report."""
     if not Path(VALGRIND).exists():
         raise Trouble("valgrind is not installed")
+    if launcher.program.is_static():
+        raise Trouble("the program is linked statically: valgrind does not see what it allocates")
     with _started(launcher, tree) as (server, listener):
         bench = Bench(launcher, tree, server, seed, patience=PATIENCE)
         if not server.ready():
@@ -203,7 +205,8 @@ def _errors(report: bytes, server: BoxedServer) -> list[Finding]:
     found = [_read(error, folder) for error in root.iterfind("error") if not _is_harmless(error)]
     crash = root.find("fatal_signal")
     # Its memory errors come before a crash and explain it; a crash by itself is told where there are none.
-    if crash is not None and not found and crash.findtext("signame") not in {*(number.name for number in END_SIGNALS), signal.SIGABRT.name}:
+    ours = {number.name for number in (*END_SIGNALS, signal.SIGABRT)}
+    if crash is not None and not found and crash.findtext("signame") not in ours:
         found.append(_read(crash, folder))
     return found
 
