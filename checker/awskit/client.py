@@ -286,6 +286,10 @@ class Client:
             data += piece
         return bytes(data)
 
+    def push_back(self, data: bytes) -> None:
+        """Take back what `receive` gave: it will be read again."""
+        self._inbox[:0] = data
+
     def has_answer(self) -> bool:
         """Whether a byte, or the end, has come that is not read yet. Does not wait."""
         poll = select.poll()
@@ -302,7 +306,7 @@ class Client:
                 break
             raw += piece
         head, separator, rest = bytes(raw).partition(b"\r\n\r\n")
-        self._inbox[:0] = rest
+        self.push_back(rest)
         reply.raw_head = head + separator
         reply.head = parse_head(reply.raw_head) if separator else None
         reply.ending = self.ending

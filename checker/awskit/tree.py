@@ -141,6 +141,23 @@ class Tree:
             os.close(directory)
         return path
 
+    def sparse(self, target: str, size: int) -> Path:
+        """Make a file of `size` zeros that takes no room, for what is not read to its end."""
+        path = self._fresh(target)
+        with path.open("wb") as stream:
+            stream.truncate(size)
+        path.chmod(0o644)
+        return path
+
+    def truncate(self, target: str) -> None:
+        """Cut a file of ours to nothing, in place, as a program does that writes it anew."""
+        os.truncate(self.path(target), 0)
+        self.forget(target)
+
+    def forget(self, target: str) -> None:
+        """The file is not any more what it was made: it will be made again when it is asked for again."""
+        self._contents.pop(target, None)
+
     def unreadable(self, target: str, size: int) -> Path:
         """Make a file of mode 000. Root reads it none the less."""
         path = self.path(target)

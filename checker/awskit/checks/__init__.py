@@ -1,3 +1,5 @@
 """All the checks. Importing this package fills `model.REGISTRY`, in the order in which a report should list them."""
 
-from . import lifecycle, answers, notfound, files, concurrency  # noqa: F401, E401 (the order is the reports' order)
+# isort: off (the order is the reports')
+from . import lifecycle, answers, notfound, files, concurrency  # noqa: F401
+from . import heads, sizes, names, pieces, aborts, changes, resources, hostile  # noqa: F401

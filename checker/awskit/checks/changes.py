@@ -1,0 +1,77 @@
+"""Files that change under the server: truncated, grown or replaced while they are sent, and never by the server."""
+
+from __future__ import annotations
+
+from ..bench import HUGE, KINDS, Bench
+from ..client import Ending
+from ..model import Failure, check
+
+
+def _register(kind: str) -> None:
+    needs = (f"{kind}.large_equal",)
+
+    @check(f"change.{kind}_truncated", f"a {kind} file that shrinks while it is sent: the end, and no filling up", "S6", "S7", needs=needs)
+    def truncated(bench: Bench) -> None:
+        target = bench.tree.pair("shrinks.dat", HUGE)[kind]
+        content = bench.tree.content(target)
+        with bench.stalled(target) as (client, begun):
+            # To nothing, not to a part: the kernel would zero the rest of a page that is in a socket's queue by now.
+            bench.tree.truncate(target)
+            client.widen()
+            reply = client.read_body(begun, content)
+        done = f"{target} was truncated while it was sent"
+        if reply.ending not in (Ending.FIN, Ending.RST):
+            bench.fail(
+                reply,
+                f"{done}: {reply.outline()}",
+                expected="the end of the connection, so that the client sees that the length was not kept",
+                likely="sendfile(2) returning 0 before the count has left is tried again for ever",
+            )
+        if reply.difference is not None:
+            bench.fail(reply, f"{done}: other bytes were sent than the file had", expected="only bytes of the file")
+        bench.wait_idle(done)
+        bench.expect_well(done)
+
+    @check(f"change.{kind}_grown", f"a {kind} file that grows while it is sent: as many bytes as announced", "S6", "S7", needs=needs)
+    def grown(bench: Bench) -> None:
+        target = bench.tree.pair("grows.dat", HUGE)[kind]
+        with bench.stalled(target) as (client, begun):
+            with bench.tree.path(target).open("ab") as stream:
+                stream.write(b"more" * 10000)
+            reply = bench.finish(client, begun, target)
+        bench.tree.forget(target)
+        if reply.head is None or reply.length != reply.head.content_length:
+            bench.fail(reply, f"{target} grew while it was sent: {reply.outline()}", expected=f"{HUGE:,} bytes of body")
+
+    @check(f"change.{kind}_replaced", f"a {kind} file that is replaced while it is sent; and the next gets the new one", "S6", "S7", needs=needs)
+    def replaced(bench: Bench) -> None:
+        target = bench.tree.pair("old.dat", HUGE)[kind]
+        with bench.stalled(target) as (client, begun):
+            old = bench.tree.content(target)
+            bench.tree.text(target, b"new")
+            client.widen()
+            reply = client.read_body(begun, old)
+        if reply.difference is not None or reply.length != HUGE:
+            bench.fail(reply, f"{target} was replaced by rename(2) while it was sent", expected="all of the old file")
+        bench.expect_file(bench.get(target), target)
+        bench.tree.forget(target)
+
+
+for _kind in KINDS:
+    _register(_kind)
+
+
+@check("change.untouched", "serving changes nothing below the root", "U5", needs=("static.small_equal", "dynamic.small_equal"))
+def untouched(bench: Bench) -> None:
+    for kind in KINDS:
+        bench.get(bench.small(kind))
+        bench.get(f"/{kind}/not-to-be-made.dat")
+    damaged = bench.tree.damaged()
+    made = [kind for kind in KINDS if bench.tree.path(f"/{kind}/not-to-be-made.dat").exists()]
+    if damaged or made:
+        raise Failure(
+            "requests have changed the files below the root",
+            got=f"other than before: {damaged[:5]}; made by a GET: {made}",
+            expected="files that are only read",
+            likely="open(2) with O_CREAT or O_TRUNC",
+        )
