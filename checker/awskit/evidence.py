@@ -23,9 +23,10 @@ from .model import Trouble
 
 READS = ("read", "readv", "pread64", "preadv", "preadv2", "splice", "copy_file_range", "sendfile", "mmap")
 EPOLL_WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
+SELECTS = ("poll", "ppoll", "select", "pselect6")
 # Calls that may sleep until a client does something.
-SOCKET_WAITS = ("read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4", "write", "writev", "sendto",
-                "sendmsg", "sendfile", "poll", "ppoll", "select", "pselect6")  # fmt: skip
+SOCKET_WAITS = (*SELECTS, "read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4", "write", "writev",
+                "sendto", "sendmsg", "sendfile")  # fmt: skip
 _OTHERS = ("execve", "execveat", "epoll_ctl", "io_setup", "io_destroy", "io_submit", "io_getevents", "io_pgetevents")
 _TRACED = sorted({*READS, *EPOLL_WAITS, *SOCKET_WAITS, *_OTHERS})
 _STRACE = (

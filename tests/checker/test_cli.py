@@ -1,0 +1,146 @@
+"""The command line: exit codes, what is written, the same every time, as whoever calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Graded, awscheck
+
+PLAIN = ROOT / "fixtures" / "submissions" / "plain"
+BROKEN = ROOT / "fixtures" / "submissions" / "does-not-compile"
+NOT_ALLOWED = Path(__file__).with_name("without_namespaces.py")
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        ((), "required: COMMAND"),
+        (("grade",), "required: PATH"),
+        (("frobnicate",), "invalid choice"),
+        (("grade", "/no/such/place"), "is not there"),
+        (("grade", PLAIN / "aws.c"), "no folder and no archive"),
+        (("grade", PLAIN, "--rubric", "none-such"), "with the checker come: assignment"),
+        (("grade", PLAIN, "--only", "36"), "no item of this rubric"),
+        (("grade", PLAIN, "--seed", "-1"), "a seed is a whole number"),
+        (("grade", PLAIN, "--seed", "x"), "invalid _seed value"),
+        (("grade", PLAIN, "--patience", "0"), "must be more than 0"),
+        (("grade", PLAIN, "--keep", PLAIN), "is not empty"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_one_clear_line(arguments: tuple[object, ...], says: str) -> None:
+    done = awscheck(*arguments)
+    assert done.code == 2
+    assert says in done.errors
+    assert "Traceback" not in done.errors
+    assert done.text == ""
+
+
+def test_help_names_every_option_and_exit_code() -> None:
+    text = awscheck("grade", "--help").text
+    for name in ("--rubric", "--only", "--seed", "--patience", "--json", "--keep", "exit codes"):
+        assert name in text
+
+
+def test_the_list_is_the_published_one() -> None:
+    done = awscheck("list")
+    assert done.code == 0
+    assert "90 points" in done.text
+    assert len(done.text.splitlines()) == 1 + 35
+
+
+def test_results_have_gradescopes_shape(submit: Callable[..., Future[Graded]]) -> None:
+    """https://gradescope-autograders.readthedocs.io/en/latest/specs/#output-format, as GRADING's readers use it."""
+    results = submit(BROKEN, "--seed", 5).result().results
+    assert results["score"] == 0
+    assert results["execution_time"] > 0
+    assert results["extra_data"]["seed"] == 5
+    assert [test["number"] for test in results["tests"]] == [str(number) for number in range(1, 36)]
+    assert sum(test["max_score"] for test in results["tests"]) == 90
+    for test in results["tests"]:
+        assert set(test) >= {"number", "name", "score", "max_score", "status", "output", "visibility"}
+        assert test["status"] == "failed"
+        assert test["visibility"] == "visible"
+        assert test["output"]
+
+
+def test_the_same_seed_gives_the_same_marks_and_contents(tmp_path: Path) -> None:
+    journals, contents = [], []
+    for name in ("one", "two"):
+        done = awscheck("grade", PLAIN, "--seed", 7, "--only", 13, 27, "--keep", tmp_path / name)
+        assert done.code == 0, done.text + done.errors
+        lines = (tmp_path / name / "journal.jsonl").read_text().splitlines()
+        journals.append([{**json.loads(line), "seconds": 0} for line in lines])
+        contents.append((tmp_path / name / "site" / "dynamic" / "small00.dat").read_bytes())
+    assert journals[0] == journals[1]
+    assert contents[0] == contents[1]
+    assert contents[0] != (tmp_path / "one" / "site" / "static" / "small00.dat").read_bytes()
+    checks = [line["check"] for line in journals[0]]
+    # What is needed comes first, each check once; the memory points last.
+    assert checks.index("build.executable") < checks.index("connect.one") < checks.index("dynamic.small_equal")
+    assert checks[-2:] == ["memory.13", "memory.27"]
+    assert len(checks) == len(set(checks))
+
+
+def test_what_a_submission_prints_cannot_act_on_a_terminal_or_runner(
+    submit: Callable[..., Future[Graded]], submission: Callable[..., Path]
+) -> None:
+    graded = submit(submission("null.c", "-DMODE=CHATTY", "-pthread"), "--seed", 1, "--only", 16).result()
+    output = graded.item(16)["output"]
+    assert r"\x1b[2J\x1b]0;owned\x07" in output
+    assert r"\u202edenwo" in output
+    assert "bytes left out" in output or "lines left out" in output
+    assert len(graded.text) < 20_000
+    for text in (graded.text, output):
+        assert not [character for character in text if not character.isprintable() and character != "\n"]
+        assert not [line for line in text.splitlines() if line.startswith("::")]
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can enter and write to (pytest's own are for one user)."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def _readable_by_others(path: Path) -> bool:
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents) if folder.is_dir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.skipif(not _readable_by_others(ROOT), reason="other users cannot read this project")
+def test_an_ordinary_user_gets_the_same_from_the_same_box(open_folder: Path) -> None:
+    user = ("/usr/bin/setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups")
+    graded = awscheck("grade", PLAIN, "--seed", 1, "--only", 7, 13, 25, wrapper=user, folder=open_folder)
+    assert graded.code == 0, graded.text + graded.errors
+    assert graded.results["extra_data"]["not_enforced"] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can forbid namespaces")
+@pytest.mark.skipif(not _readable_by_others(ROOT), reason="other users cannot read this project")
+def test_where_no_namespace_is_allowed_it_works_and_says_what_is_missing(tmp_path: Path) -> None:
+    wrapper = (sys.executable, str(NOT_ALLOWED))
+    graded = awscheck("grade", PLAIN, "--seed", 1, "--only", 6, 7, 13, 25, wrapper=wrapper, folder=tmp_path)
+    assert graded.code == 0, graded.text + graded.errors
+    assert len(graded.results["extra_data"]["not_enforced"]) == 2
+    assert "port 8888 of this machine is used" in graded.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can forbid namespaces")
+def test_a_taken_port_is_the_machines_trouble(tmp_path: Path) -> None:
+    """Where there is one port for all and somebody has it, nothing is judged: exit code 3."""
+    graded = awscheck("grade", PLAIN, wrapper=(sys.executable, str(NOT_ALLOWED), "--take-port"), folder=tmp_path)
+    assert graded.code == 3
+    assert "port 8888 is taken" in graded.errors
+    assert graded.results is None
