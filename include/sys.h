@@ -42,8 +42,9 @@ ssize_t sys_sendfile(int out, int in, off_t *offset, size_t count);
 ssize_t sys_read(int fd, void *buffer, size_t size);
 ssize_t sys_write(int fd, const void *bytes, size_t count);
 
-/* Files: open(2), openat2(2), fstat(2), F_SETFL of fcntl(2), close(2). */
+/* Files: open(2), openat(2) without a mode, openat2(2), fstat(2), F_SETFL of fcntl(2), close(2). */
 int sys_open(const char *path, int flags, mode_t mode);
+int sys_openat(int directory, const char *path, int flags);
 int sys_openat2(int directory, const char *path, const struct open_how *how);
 int sys_fstat(int fd, struct stat *status);
 int sys_setfl(int fd, int flags);

@@ -94,6 +94,11 @@ int sys_open(const char *path, int flags, mode_t mode)
     return (int)result(open(path, flags, mode));
 }
 
+int sys_openat(int directory, const char *path, int flags)
+{
+    return (int)result(openat(directory, path, flags));
+}
+
 int sys_openat2(int directory, const char *path, const struct open_how *how)
 {
     /* The C library has no wrapper for openat2(2). */
