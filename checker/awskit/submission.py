@@ -72,12 +72,8 @@ def take(path: Path, folder: Path) -> None:
     """Copy or unpack what was handed in into `folder`, which must not exist. Left behind: `.git`, `build` at the top,
     object files and a ready-made `aws`, so that the program is really built here. Raises Unusable."""
     try:
-        if path.is_dir():
-            folder.mkdir()
-            _copy(path, folder, _Budget())
-        else:
-            folder.mkdir()
-            _unpack(path, folder, _Budget())
+        folder.mkdir()
+        (_copy if path.is_dir() else _unpack)(path, folder, _Budget())
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise Unusable(f"the archive {path.name} is damaged: {error}") from error
     except (NotImplementedError, RuntimeError) as error:  # zipfile: unknown compression; encrypted

@@ -6,19 +6,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum mode { PAUSE, SILENT, CLOSE, RESET, EMPTY_200, ALWAYS_404, ECHO, LEAKY, DEAF, ESCAPED, CHATTY, WRONG_PORT, EPOLL_FOR_SHOW };
+enum mode { PAUSE, SILENT, CLOSE, RESET, EMPTY_200, ALWAYS_404, ECHO, LEAKY, DEAF, ESCAPED, CHATTY, WRONG_PORT, EPOLL_FOR_SHOW,
+            OVERRUN, CRASH };
 
 static const enum mode mode = MODE;
 
 static void keep_nothing_of(size_t size)
 {
-    char *lost = malloc(size);
-    if (lost)
-        lost[0] = 1;
+    char *volatile lost = malloc(size); /* volatile: or gcc leaves the whole leak out */
+    (void)lost;
+}
+
+static void write_beyond(size_t size)
+{
+    char *block = malloc(size);
+    if (block)
+        *(volatile char *)(block + size) = 1;
+    free(block);
+}
+
+/* Behaves in another way under valgrind, which shows its client no vDSO. (1 / x would need no division.) */
+static void divide(void)
+{
+    volatile int number = getauxval(AT_SYSINFO_EHDR) != 0;
+    number = 100 / number;
 }
 
 static void *serve(void *argument)
@@ -55,6 +71,10 @@ static void *serve(void *argument)
     }
     if (mode == LEAKY && length)
         keep_nothing_of(77);
+    if (mode == OVERRUN)
+        write_beyond(77);
+    if (mode == CRASH && length)
+        divide();
     if (mode == CHATTY)
         fprintf(stderr, "\033[2J\033]0;owned\a\n::error::owned\n\xe2\x80\xae" "denwo\n");
     send(client, answer, strlen(answer), MSG_NOSIGNAL);

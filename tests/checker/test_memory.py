@@ -1,0 +1,67 @@
+"""The memory points can be lost, and cannot be had by keeping valgrind from its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from conftest import Graded
+
+# Item 13: answers an HTTP/1.0 request, 2 points and 1 for memory.
+MODES = ("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH")
+Gradings = dict[str, "Future[Graded]"]
+
+
+@pytest.fixture(scope="module")
+def gradings(submit: Callable[..., Future[Graded]], submission: Callable[..., Path]) -> Gradings:
+    return {
+        mode: submit(submission("null.c", f"-DMODE={mode}", "-pthread"), "--seed", 1, "--only", 13) for mode in MODES
+    }
+
+
+def _output(graded: Graded) -> str:
+    return graded.item(13)["output"]
+
+
+@pytest.mark.parametrize("mode", ["ALWAYS_404", "DEAF"])
+def test_a_clean_server_gets_the_point_whether_it_heeds_sigterm_or_not(mode: str, gradings: Gradings) -> None:
+    graded = gradings[mode].result()
+    assert graded.code == 0, graded.text
+    assert graded.item(13)["score"] == 3
+
+
+@pytest.mark.parametrize(
+    "mode, says",
+    [
+        ("LEAKY", "77 bytes in 1 blocks are definitely lost in loss record"),
+        ("OVERRUN", "Invalid write of size 1 in write_beyond (null.c:"),
+        ("ESCAPED", "the program replaced itself by another"),
+    ],
+)
+def test_an_error_costs_the_point_and_is_told_with_its_place(mode: str, says: str, gradings: Gradings) -> None:
+    graded = gradings[mode].result()
+    assert graded.code == 1, graded.text
+    assert graded.item(13)["score"] == 2
+    assert says in _output(graded)
+
+
+def test_the_place_of_a_leak_is_the_submissions_own_line(gradings: Gradings) -> None:
+    assert "in keep_nothing_of (null.c:" in _output(gradings["LEAKY"].result())
+
+
+def test_a_server_that_only_crashes_under_valgrind_loses_the_point(gradings: Gradings) -> None:
+    """It has no memory error before, and still did not serve."""
+    graded = gradings["CRASH"].result()
+    assert graded.item(13)["score"] == 2, graded.text
+    assert "ended by SIGFPE in divide (null.c:" in _output(graded)
+
+
+def test_a_static_program_is_not_judged_by_what_valgrind_cannot_see(
+    submit: Callable[..., Future[Graded]], submission: Callable[..., Path]
+) -> None:
+    graded = submit(submission("null.c", "-DMODE=LEAKY", "-pthread", "-static"), "--seed", 1, "--only", 13).result()
+    assert graded.code == 3
+    assert "linked statically" in _output(graded)

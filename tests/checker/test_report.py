@@ -1,0 +1,89 @@
+"""What a report shows, and what a verdict is worth."""
+
+from __future__ import annotations
+
+import pytest
+
+from awskit.grade import CHECKS, ItemResult, Report
+from awskit.model import Outcome, Verdict
+from awskit.report import LINES, WIDTH, clean, cut, gradescope, table
+from awskit.rubric import Item, Rubric
+from awskit.sandbox import Isolation
+
+ITEM = Item(17, "a small static file", 4, 1, ("static.small_equal",), "hidden")
+
+
+def _verdict(outcome: Outcome, **more: str) -> Verdict:
+    return Verdict(CHECKS["static.small_equal"], outcome, **more)
+
+
+def _report(*results: ItemResult, missing: tuple[str, ...] = ()) -> Report:
+    rubric = Rubric("The list", tuple(result.item for result in results))
+    return Report("a folder", rubric, 9, Isolation(True, True, None, missing), list(results))
+
+
+@pytest.mark.parametrize(
+    "first, second, memory, score",
+    [
+        (Outcome.PASSED, Outcome.PASSED, Outcome.PASSED, 5),
+        (Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED, 0),
+        (Outcome.PASSED, Outcome.SKIPPED, Outcome.SKIPPED, 0),
+        (Outcome.PASSED, Outcome.PASSED, Outcome.FAILED, 4),
+        (Outcome.PASSED, Outcome.ERROR, Outcome.ERROR, 5),
+        (Outcome.ERROR, Outcome.FAILED, Outcome.SKIPPED, 0),
+        (Outcome.PASSED, Outcome.PASSED, Outcome.ERROR, 5),
+    ],
+)
+def test_only_what_failed_or_was_not_tried_costs_points(
+    first: Outcome, second: Outcome, memory: Outcome, score: float
+) -> None:
+    result = ItemResult(ITEM, [_verdict(first), _verdict(second)], _verdict(memory))
+    assert result.score == score
+    assert result.max_score == 5
+    assert result.unknown == (Outcome.ERROR in (first, second, memory))
+
+
+def test_a_failure_is_told_with_all_that_is_known_and_how_to_have_it_again() -> None:
+    verdict = _verdict(Outcome.FAILED, reason="the reason", got="the got", expected="the rest", likely="the cause")
+    report = _report(ItemResult(ITEM, [verdict], _verdict(Outcome.SKIPPED, reason="why not")))
+    for text in (table(report), gradescope(report)["tests"][0]["output"]):
+        for part in ("the reason", "got: the got", "expected: the rest", "likely: the cause", "skipped: why not"):
+            assert part in text
+        assert "awscheck grade 'a folder' --seed 9 --only 17" in text
+    assert "0 of 5 points" in table(report)
+
+
+def test_an_error_says_that_it_costs_nothing_and_what_could_not_be_enforced_is_listed() -> None:
+    text = table(_report(ItemResult(ITEM, [_verdict(Outcome.ERROR, reason="no tracer")]), missing=("no walls",)))
+    assert "ERROR, costs nothing: no tracer" in text
+    assert "they count as earned" in text
+    assert "not enforced here: no walls" in text
+    assert "4 of 5 points" in text
+
+
+def test_an_item_is_an_entry_of_gradescopes() -> None:
+    test = gradescope(_report(ItemResult(ITEM, [_verdict(Outcome.PASSED)], _verdict(Outcome.PASSED))))["tests"][0]
+    assert (test["score"], test["max_score"], test["status"], test["visibility"]) == (5, 5, "passed", "hidden")
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("plain ăș→", "plain ăș→"),
+        ("a\tb\nc", "a\tb\nc"),
+        ("\x1b[31m\r\a\x7f\x9b", r"\x1b[31m\x0d\x07\x7f\x9b"),
+        ("\u202eevil\u2066\u200b\u2028", r"\u202eevil\u2066\u200b\u2028"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_text_of_a_submission_does_nothing(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+def test_long_text_is_cut_in_the_middle_and_says_so() -> None:
+    lines = cut("\n".join(map(str, range(1000))))
+    assert len(lines) == LINES + 1
+    assert lines[0] == "0"
+    assert lines[-1] == "999"
+    assert lines[LINES // 2] == f"[… {1000 - LINES} lines left out …]"
+    assert cut("x" * (WIDTH + 7)) == ["x" * WIDTH + "[… 7 more]"]
