@@ -72,7 +72,9 @@ class Bench:
     # -- servers ------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def start(self, *, args: tuple[str, ...] = (), nofile: int | None = None, tree: Tree | None = None) -> Iterator[Bench]:
+    def start(
+        self, *, args: tuple[str, ...] = (), nofile: int | None = None, tree: Tree | None = None
+    ) -> Iterator[Bench]:
         """A bench like this one with a server of its own, stopped at the end. For `args` and `nofile` see Launcher."""
         tree = tree or self.tree
         server = self.launcher.start(tree, args=args, nofile=nofile)
@@ -96,15 +98,20 @@ class Bench:
         return Client(connection, self.patience)
 
     @contextlib.contextmanager
-    def stalled(self, target: str) -> Iterator[tuple[Client, Reply]]:
-        """A client that has asked for a `huge` file and read only the head; the server's socket to it is full."""
-        with self.connect(rcvbuf=NARROW) as client:
-            client.send(request_bytes(target))
-            begun = client.read_head()
-            if begun.status != 200:
-                self.expect_file(self.finish(client, begun, target), target)
-            self.wait_stalled(client)
-            yield client, begun
+    def stalled(self, *targets: str) -> Iterator[list[tuple[Client, Reply]]]:
+        """Clients that have each asked for a `huge` file and read only the head; the server's sockets to them are full.
+        What they have of the reply comes with them."""
+        with self.several(len(targets), rcvbuf=NARROW) as clients:
+            slow = []
+            for client, target in zip(clients, targets):
+                client.send(request_bytes(target))
+                begun = client.read_head()
+                if begun.status != 200:
+                    self.expect_file(self.finish(client, begun, target), target)
+                slow.append((client, begun))
+            for client in clients:
+                self.wait_stalled(client)
+            yield slow
 
     def finish(self, client: Client, begun: Reply, target: str) -> Reply:
         """Read the rest of a reply that `stalled` began, now as fast as it comes."""
@@ -142,13 +149,25 @@ class Bench:
         return next((row for row in self.sides() if row.remote_port == client.port), None)
 
     def wait_accepted(self, clients: Iterable[Client]) -> None:
-        """Wait until a process has accepted every one of these connections: the kernel's backlog alone does not count."""
+        """Wait until a process has accepted each of these connections: the kernel's backlog alone does not count."""
         waiting = {client.port for client in clients}
         wait_until(
             lambda: waiting <= self._held(),
             self.patience,
             f"the server accepts {len(waiting)} connection(s) on port {self.server.port}",
         )
+
+    def wait_full(self) -> None:
+        """Wait until the server accepts no more: the number of its connections stays, looked at eight times."""
+        looks, held = 0, -1
+
+        def settled() -> bool:
+            nonlocal looks, held
+            now = len(self._held())
+            looks, held = (looks + 1, now) if now == held else (0, now)
+            return looks > 8 and now > 0
+
+        wait_until(settled, self.patience, "the server accepts clients, until it has no room for more")
 
     def wait_released(self, clients: Iterable[Client]) -> None:
         """Wait until the server has closed its end of every one of these connections."""
@@ -157,8 +176,8 @@ class Bench:
             wait_until(lambda: not gone & self._held(), self.patience, "the server closes its end")
         except Failure as failure:
             raise self._failure(
-                f"{len(gone)} client(s) had left and the server kept its end of {len(gone & self._held())} connection(s)"
-                f" open for {self.patience:g} s",
+                f"{len(gone)} client(s) had left and the server kept its end of {len(gone & self._held())}"
+                f" connection(s) open for {self.patience:g} s",
                 got="open descriptors",
                 expected="a closed connection (recv of 0 bytes, EPOLLHUP or EPOLLRDHUP handled)",
                 likely="recv(2) returning 0 (the client has closed) is not handled, or the descriptor is not closed",
@@ -195,7 +214,7 @@ class Bench:
             row = self.side(client)
             now = row.unsent if row else 0
             looks, queued = (looks + 1, now) if now and now == queued else (0, now)
-            return looks > 25
+            return looks > 8
 
         wait_until(stalled, self.patience, "the server fills its socket to a client that does not read")
 
@@ -223,8 +242,8 @@ class Bench:
                 f"{what}: the server should sleep in epoll_wait, and was running for {self.patience:g} s",
                 got=f"threads in state {procfs.states(self.server.pid)!r}",
                 expected="all threads asleep (S)",
-                likely="busy loop: a level-triggered event stays ready (EPOLLOUT with nothing to send, EPOLLHUP or a recv of"
-                " 0 not handled, a full descriptor table), or EAGAIN is tried again at once",
+                likely="busy loop: a level-triggered event stays ready (EPOLLOUT with nothing to send, EPOLLHUP or"
+                " a recv of 0 not handled, a full descriptor table), or EAGAIN is tried again at once",
             ) from failure
 
     def _held(self) -> set[int]:
@@ -236,10 +255,12 @@ class Bench:
     def expect_answer(self, reply: Reply, what: str) -> None:
         """Any HTTP response at all."""
         if reply.head is None:
-            self.fail(reply, f"{what}: {reply.outline()}", expected="a response that begins with HTTP/1.1 and a status code")
+            self.fail(
+                reply, f"{what}: {reply.outline()}", expected="a response that begins with HTTP/1.1 and a status code"
+            )
 
     def expect_received(self, reply: Reply, target: str) -> None:
-        """200, the file's length announced and delivered, then the end of the connection; the bytes are not looked at."""
+        """200, the file's length announced and delivered, then the end. The bytes are not looked at."""
         content = self.tree.content(target)
         assert content is not None, f"the tree has no {target}"
         size = content.size
@@ -268,8 +289,8 @@ class Bench:
             return
         likely = {
             Ending.SILENCE: "the connection is not closed after the answer",
-            Ending.RST: "the socket was closed with bytes of the request unread, or with SO_LINGER 0: that is RST, and the"
-            " client may lose what it has not read yet",
+            Ending.RST: "the socket was closed with bytes of the request unread, or with SO_LINGER 0: that is RST, and"
+            " the client may lose what it has not read yet",
         }.get(reply.ending, "")
         self.fail(reply, f"{done}: after the answer, {reply.ending.value}", expected=Ending.FIN.value, likely=likely)
 
@@ -278,7 +299,9 @@ class Bench:
         content = self.tree.content(target)
         assert content is not None, f"the tree has no {target}"
         if reply.status != 200:
-            self.fail(reply, f"GET {target}: {reply.outline()}", expected=f"status 200 and {content.size:,} bytes of body")
+            self.fail(
+                reply, f"GET {target}: {reply.outline()}", expected=f"status 200 and {content.size:,} bytes of body"
+            )
         if reply.difference is not None:
             at = reply.difference
             self.fail(
@@ -332,8 +355,8 @@ class Bench:
                 reply,
                 f"{done}: {reply.outline()}",
                 expected="404, another refusal, or a closed connection",
-                likely="the request is complete and nobody tells: only the parser's path callback is waited for, its verdict"
-                " is ignored"
+                likely="the request is complete and nobody tells: only the parser's path callback is waited for, its"
+                " verdict is ignored"
                 if reply.empty
                 else "the connection is not closed after the answer",
             )
@@ -376,8 +399,8 @@ class Bench:
                 f"{after}: the server's process has ended",
                 got=self.server.log()[-2000:] or "it ended without a word",
                 expected="a running server",
-                likely="SIGPIPE from a send to a client that left, a DIE() on an error that is only one connection's, or a"
-                " memory error",
+                likely="SIGPIPE from a send to a client that left, a DIE() on an error that is only one connection's,"
+                " or a memory error",
             )
 
     def small(self, kind: str, number: int = 0) -> str:
@@ -397,7 +420,11 @@ class Bench:
     def fail(self, reply: Reply, reason: str, *, got: str = "", expected: str = "", likely: str = "") -> None:
         """Raise Failure about this reply."""
         raise self._failure(
-            reason, got=got or reply.outline(), expected=expected, exchange=reply.exchange, likely=likely or self._likely(reply)
+            reason,
+            got=got or reply.outline(),
+            expected=expected,
+            exchange=reply.exchange,
+            likely=likely or self._likely(reply),
         )
 
     def _failure(self, reason: str, *, got: str, expected: str, exchange: str = "", likely: str = "") -> Failure:
@@ -444,7 +471,7 @@ class Bench:
             if place >= 0:
                 shift = max(0, at.offset - MIB) + place - at.offset
                 what = "left out" if shift > 0 else "sent twice"
-                return f"{abs(shift):,} bytes are {what} at byte {at.offset:,}: the offset is wrong after a short send or read"
+                return f"{abs(shift):,} bytes are {what} here: the offset is wrong after a short send or read"
             if not at.got.strip(b"\0"):
                 return "zeros instead of data: the buffer is sent before the read into it is complete"
         return ""

@@ -76,7 +76,9 @@ class LocalServer(Server):
         line = _READY.search(self._read("stdout"))
         if line is None:
             ended = self.stop()
-            raise Failure(f"the server ended at start ({ended})", got=self.log()[-2000:], expected="listening on port N")
+            raise Failure(
+                f"the server ended at start ({ended})", got=self.log()[-2000:], expected="listening on port N"
+            )
         self.port = int(line[1])
 
     def _read(self, name: str) -> str:

@@ -13,7 +13,13 @@ OFFSETS = (0, 1, 100, 1000, 4096, 8192, 65536, 131072, 1_000_000, 3_000_000, 5_0
 def _register(kind: str) -> None:
     needs = (f"{kind}.large_equal",)
 
-    @check(f"abort.{kind}_reset", f"clients reset the connection at many offsets of a {kind} file", "S10", "S16", needs=needs)
+    @check(
+        f"abort.{kind}_reset",
+        f"clients reset the connection at many offsets of a {kind} file",
+        "S10",
+        "S16",
+        needs=needs,
+    )
     def reset(bench: Bench) -> None:
         target = bench.huge(kind)
         gone = []
@@ -29,12 +35,9 @@ def _register(kind: str) -> None:
     @check(f"abort.{kind}_closed", f"clients close in mid-transfer of a {kind} file", "S9", "S16", needs=needs)
     def closed(bench: Bench) -> None:
         target = bench.huge(kind)
-        gone = []
-        for _ in range(6):
-            with bench.stalled(target) as (client, _begun):
-                pass
-            gone.append(client)
-        _expect_over(bench, gone, f"clients closed in mid-transfer of {target}")
+        with bench.stalled(*[target] * 6) as slow:
+            pass
+        _expect_over(bench, [client for client, _begun in slow], f"clients closed in mid-transfer of {target}")
 
     @check(f"abort.{kind}_at_once", f"clients ask for a {kind} file and leave at once", "S10", "S16", needs=needs)
     def at_once(bench: Bench) -> None:
@@ -55,7 +58,13 @@ for _kind in KINDS:
     _register(_kind)
 
 
-@check("abort.before_answer", "clients leave with nothing, or with half a request sent", "S9", "S16", needs=("connect.one",))
+@check(
+    "abort.before_answer",
+    "clients leave with nothing, or with half a request sent",
+    "S9",
+    "S16",
+    needs=("connect.one",),
+)
 def before_answer(bench: Bench) -> None:
     request = request_bytes(bench.small("static"))
     gone = []

@@ -10,11 +10,17 @@ from ..model import Failure, check
 def _register(kind: str) -> None:
     needs = (f"{kind}.large_equal",)
 
-    @check(f"change.{kind}_truncated", f"a {kind} file that shrinks while it is sent: the end, and no filling up", "S6", "S7", needs=needs)
+    @check(
+        f"change.{kind}_truncated",
+        f"a {kind} file that shrinks while it is sent: the end, and no filling up",
+        "S6",
+        "S7",
+        needs=needs,
+    )
     def truncated(bench: Bench) -> None:
         target = bench.tree.pair("shrinks.dat", HUGE)[kind]
         content = bench.tree.content(target)
-        with bench.stalled(target) as (client, begun):
+        with bench.stalled(target) as [(client, begun)]:
             # To nothing, not to a part: the kernel would zero the rest of a page that is in a socket's queue by now.
             bench.tree.truncate(target)
             client.widen()
@@ -32,10 +38,16 @@ def _register(kind: str) -> None:
         bench.wait_idle(done)
         bench.expect_well(done)
 
-    @check(f"change.{kind}_grown", f"a {kind} file that grows while it is sent: as many bytes as announced", "S6", "S7", needs=needs)
+    @check(
+        f"change.{kind}_grown",
+        f"a {kind} file that grows while it is sent: as many bytes as announced",
+        "S6",
+        "S7",
+        needs=needs,
+    )
     def grown(bench: Bench) -> None:
         target = bench.tree.pair("grows.dat", HUGE)[kind]
-        with bench.stalled(target) as (client, begun):
+        with bench.stalled(target) as [(client, begun)]:
             with bench.tree.path(target).open("ab") as stream:
                 stream.write(b"more" * 10000)
             reply = bench.finish(client, begun, target)
@@ -43,10 +55,16 @@ def _register(kind: str) -> None:
         if reply.head is None or reply.length != reply.head.content_length:
             bench.fail(reply, f"{target} grew while it was sent: {reply.outline()}", expected=f"{HUGE:,} bytes of body")
 
-    @check(f"change.{kind}_replaced", f"a {kind} file that is replaced while it is sent; and the next gets the new one", "S6", "S7", needs=needs)
+    @check(
+        f"change.{kind}_replaced",
+        f"a {kind} file that is replaced while it is sent; and the next gets the new one",
+        "S6",
+        "S7",
+        needs=needs,
+    )
     def replaced(bench: Bench) -> None:
         target = bench.tree.pair("old.dat", HUGE)[kind]
-        with bench.stalled(target) as (client, begun):
+        with bench.stalled(target) as [(client, begun)]:
             old = bench.tree.content(target)
             bench.tree.text(target, b"new")
             client.widen()
@@ -61,7 +79,12 @@ for _kind in KINDS:
     _register(_kind)
 
 
-@check("change.untouched", "serving changes nothing below the root", "U5", needs=("static.small_equal", "dynamic.small_equal"))
+@check(
+    "change.untouched",
+    "serving changes nothing below the root",
+    "U5",
+    needs=("static.small_equal", "dynamic.small_equal"),
+)
 def untouched(bench: Bench) -> None:
     for kind in KINDS:
         bench.get(bench.small(kind))

@@ -15,10 +15,15 @@ def _register(group: str, kinds: tuple[str, str]) -> None:
     """`kinds`: of the first file and of the second, and then by turns."""
     rules = ("S1", *(("S6",) if "static" in kinds else ()), *(("S7",) if "dynamic" in kinds else ()))
 
-    @check(f"{group}.two_at_once", f"two {group} files at once", *rules, needs=tuple(f"{k}.large_equal" for k in sorted(set(kinds))))
+    @check(
+        f"{group}.two_at_once",
+        f"two {group} files at once",
+        *rules,
+        needs=tuple(f"{k}.large_equal" for k in sorted(set(kinds))),
+    )
     def two_at_once(bench: Bench) -> None:
         first, second = bench.huge(kinds[0], 0), bench.huge(kinds[1], 1)
-        with bench.stalled(first) as (slow, begun):
+        with bench.stalled(first) as [(slow, begun)]:
             reply = bench.get(second)
             expect_not_blocked(bench, reply, f"while a client has {first} under way and does not read, GET {second}")
             bench.expect_file(reply, second)
@@ -63,7 +68,12 @@ _register("dynamic", ("dynamic", "dynamic"))
 _register("mixed", KINDS)
 
 
-@check("mixed.sequence", "files of both kinds and a 404, one after another", "S9", needs=("static.large_equal", "dynamic.large_equal"))
+@check(
+    "mixed.sequence",
+    "files of both kinds and a 404, one after another",
+    "S9",
+    needs=("static.large_equal", "dynamic.large_equal"),
+)
 def mixed_sequence(bench: Bench) -> None:
     for kind in (*KINDS, *KINDS[::-1]):
         for target in (bench.small(kind, 3), bench.large(kind, 3)):
@@ -74,8 +84,8 @@ def mixed_sequence(bench: Bench) -> None:
 @check("dynamic.four_slow", "four slow readers of different dynamic files", "S7", "S8", needs=("dynamic.two_at_once",))
 def dynamic_four_slow(bench: Bench) -> None:
     targets = [bench.huge("dynamic", number) for number in range(4)]
-    with contextlib.ExitStack() as stack:
-        readers = [(*stack.enter_context(bench.stalled(target)), target) for target in targets]
+    with bench.stalled(*targets) as slow:
+        readers = list(zip(slow, targets))
         bench.rng.shuffle(readers)
-        for client, begun, target in readers:
+        for (client, begun), target in readers:
             bench.expect_file(bench.finish(client, begun, target), target)

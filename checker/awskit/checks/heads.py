@@ -38,7 +38,9 @@ def head_connection_close(bench: Bench) -> None:
     for target, reply in _one_of_each(bench):
         value = (reply.head.field("connection") if reply.head else None) or ""
         if "close" not in [option.strip().lower() for option in value.split(",")]:
-            bench.fail(reply, f"GET {target}: Connection is {value!r}", expected="Connection: close (RFC 9112 section 9.3)")
+            bench.fail(
+                reply, f"GET {target}: Connection is {value!r}", expected="Connection: close (RFC 9112 section 9.3)"
+            )
 
 
 @check("head.notfound_length", "a 404's Content-Length, where there is one, is right", "S5", needs=("notfound.static",))
@@ -54,7 +56,9 @@ def head_one_answer(bench: Bench) -> None:
         # Whether the end is FIN or RST is not this check's: the second request may be left unread.
         bench.expect_equal(reply, target)
         if reply.ending not in (Ending.FIN, Ending.RST):
-            bench.fail(reply, f"two requests for {target} at once: {reply.outline()}", expected="one answer, then the end")
+            bench.fail(
+                reply, f"two requests for {target} at once: {reply.outline()}", expected="one answer, then the end"
+            )
 
 
 @check("head.every_field", "every field that the server promises is there, and true", "S5", submission=False)
@@ -66,7 +70,9 @@ def head_every_field(bench: Bench) -> None:
         expected = ["connection", "content-length", "content-type", "date"] + (["last-modified"] if found else [])
         names = sorted(name for name, _ in head.fields)
         if names != expected:
-            bench.fail(reply, f"GET {target}: other fields than promised", got=", ".join(names), expected=", ".join(expected))
+            bench.fail(
+                reply, f"GET {target}: other fields than promised", got=", ".join(names), expected=", ".join(expected)
+            )
         if not reply.raw_head.startswith(b"HTTP/1.1 200 OK\r\n" if found else b"HTTP/1.1 404 Not Found\r\n"):
             bench.fail(reply, f"GET {target}: status line", expected="HTTP/1.1 200 OK, HTTP/1.1 404 Not Found")
         if not found and not 0 < reply.length < 200:
@@ -81,7 +87,9 @@ def head_method_head(bench: Bench) -> None:
         full = bench.get(target)
         reply = bench.get(target, method="HEAD")
         if reply.length:
-            bench.fail(reply, f"HEAD {target}: {reply.length} bytes of body", expected="no body (RFC 9110 section 9.3.2)")
+            bench.fail(
+                reply, f"HEAD {target}: {reply.length} bytes of body", expected="no body (RFC 9110 section 9.3.2)"
+            )
         bench.expect_closed(reply, f"HEAD {target}")
         if _but_date(reply) != _but_date(full):
             bench.fail(reply, f"HEAD {target}: another head than GET's", got=_but_date(reply), expected=_but_date(full))
@@ -89,7 +97,12 @@ def head_method_head(bench: Bench) -> None:
 
 @check("head.content_type", "Content-Type follows the name's ending", "S5", submission=False)
 def head_content_type(bench: Bench) -> None:
-    for name, kind in {"a.html": "text/html", "a.txt": "text/plain", "a.png": "image/png", "a.dat": "application/octet-stream"}.items():
+    for name, kind in {
+        "a.html": "text/html",
+        "a.txt": "text/plain",
+        "a.png": "image/png",
+        "a.dat": "application/octet-stream",
+    }.items():
         target = bench.tree.pair(name, 10)["static"]
         reply = bench.get(target)
         value = reply.head.field("content-type") if reply.head else None
@@ -103,7 +116,7 @@ def _one_of_each(bench: Bench) -> list[tuple[str, Reply]]:
 
 
 def _expect_dates(bench: Bench, reply: Reply, target: str) -> None:
-    """Date is the time of the answer, between now and a moment ago by this machine's clock; Last-Modified the file's."""
+    """Date is the time of the answer by this machine's clock; Last-Modified is the file's."""
     assert reply.head is not None
     before = int(time.time())
     again = bench.get(target)

@@ -21,7 +21,7 @@ TRAVERSALS = (
     "/../secret",
     "/../../root/secret",
     "/./../secret",
-    "/sub/../../secret",
+    "/below/../../secret",
     "//../secret",
     "/..//secret",
     "/../static/../secret",
@@ -57,14 +57,26 @@ OUTSIDE = (
     "/..",
     "*",
 )
-PREFIXES = ("/staticx/f", "/dynamicx/f", "/xstatic/f", "/other/static/f", "/other/dynamic/f", "/statix/small00.dat", "/STATIC/small00.dat", "/Dynamic/small00.dat", "/xyzt/small00.dat", "/static%2fsmall00.dat", "/static\\small00.dat")
+PREFIXES = (
+    "/staticx/f",
+    "/dynamicx/f",
+    "/xstatic/f",
+    "/other/static/f",
+    "/other/dynamic/f",
+    "/statix/small00.dat",
+    "/STATIC/small00.dat",
+    "/Dynamic/small00.dat",
+    "/xyzt/small00.dat",
+    "/static%2fsmall00.dat",
+    "/static\\small00.dat",
+)
 
 
 @check("hostile.traversal", "no spelling of `..` leads out of the folders", "S14", needs=NEEDS)
 def traversal(bench: Bench) -> None:
     bench.tree.text("/secret", SECRET)
     for kind in KINDS:
-        bench.tree.directory(f"/{kind}/sub")
+        bench.tree.directory(f"/{kind}/below")
         for spelling in TRAVERSALS:
             _expect_out_of_reach(bench, f"/{kind}{spelling}")
     bench.expect_well("traversals")
@@ -78,7 +90,9 @@ def outside(bench: Bench) -> None:
     bench.expect_well("targets outside of the two folders")
 
 
-@check("hostile.prefix", "a folder whose name only begins, ends or sounds like one of the two is not it", "S2", needs=NEEDS)
+@check(
+    "hostile.prefix", "a folder whose name only begins, ends or sounds like one of the two is not it", "S2", needs=NEEDS
+)
 def prefix(bench: Bench) -> None:
     for kind in KINDS:
         bench.small(kind)
@@ -97,12 +111,25 @@ def prefix(bench: Bench) -> None:
     bench.expect_well("targets that look like the folders")
 
 
-@check("hostile.dot_segments", "`.` and `..` and empty segments are not found, wherever they lead", "S14", submission=False)
+@check(
+    "hostile.dot_segments", "`.` and `..` and empty segments are not found, wherever they lead", "S14", submission=False
+)
 def dot_segments(bench: Bench) -> None:
     for kind, twin in (KINDS, KINDS[::-1]):
         bench.small(kind)
-        bench.tree.pair("sub/deep.dat", 100)
-        for target in ("/./small00.dat", f"/../{kind}/small00.dat", f"/../{twin}/small00.dat", "/sub/../small00.dat", "//small00.dat", "/sub//deep.dat", "/small00.dat/", "/%2e/small00.dat", "/sub/.", "/sub/.."):
+        bench.tree.pair("below/deep.dat", 100)
+        for target in (
+            "/./small00.dat",
+            f"/../{kind}/small00.dat",
+            f"/../{twin}/small00.dat",
+            "/below/../small00.dat",
+            "//small00.dat",
+            "/below//deep.dat",
+            "/small00.dat/",
+            "/%2e/small00.dat",
+            "/below/.",
+            "/below/..",
+        ):
             bench.expect_404(_ask(bench, f"/{kind}{target}"), f"GET /{kind}{target}")
 
 
@@ -111,7 +138,12 @@ def directory(bench: Bench) -> None:
     for kind in KINDS:
         bench.tree.directory(f"/{kind}/folder")
         for target in (f"/{kind}", f"/{kind}/", f"/{kind}/folder", f"/{kind}/folder/"):
-            _expect_no_file(bench, target, "a directory", "open(2) succeeds on a directory, and nobody asks fstat(2) whether it is a file")
+            _expect_no_file(
+                bench,
+                target,
+                "a directory",
+                "open(2) succeeds on a directory, and nobody asks fstat(2) whether it is a file",
+            )
 
 
 @check("hostile.fifo", "a FIFO that nobody writes to is not found and delays nobody", "S1", "S14", needs=NEEDS)
@@ -120,7 +152,12 @@ def fifo(bench: Bench) -> None:
         target = f"/{kind}/fifo"
         bench.tree.fifo(target)
         try:
-            _expect_no_file(bench, target, "a FIFO", "open(2) of a FIFO without O_NONBLOCK waits for a writer: the whole server stands still")
+            _expect_no_file(
+                bench,
+                target,
+                "a FIFO",
+                "open(2) of a FIFO without O_NONBLOCK waits for a writer: the whole server stands still",
+            )
         finally:
             # Open both ends for a moment: it frees a server that does stand still, for the checks after this one.
             os.close(os.open(bench.tree.path(target), os.O_RDWR | os.O_NONBLOCK))
@@ -153,12 +190,21 @@ def device(bench: Bench) -> None:
 def link_outside(bench: Bench) -> None:
     bench.tree.text("/secret", SECRET)
     for kind in KINDS:
-        for name, to in {"absolute": "/etc/passwd", "proc": "/proc/self/status", "up": "../../../../../../etc/passwd", "dangling": "nowhere", "loop": "loop", "root": "../.."}.items():
+        for name, to in {
+            "absolute": "/etc/passwd",
+            "proc": "/proc/self/status",
+            "up": "../../../../../../etc/passwd",
+            "dangling": "nowhere",
+            "loop": "loop",
+            "root": "../..",
+        }.items():
             target = f"/{kind}/link-{name}"
             bench.tree.symlink(target, to)
             bench.expect_404(_ask(bench, target), f"GET {target}, a link to {to}")
         bench.tree.symlink(f"/{kind}/link-folder", "/etc")
-        bench.expect_404(_ask(bench, f"/{kind}/link-folder/passwd"), f"GET /{kind}/link-folder/passwd by a link to /etc")
+        bench.expect_404(
+            _ask(bench, f"/{kind}/link-folder/passwd"), f"GET /{kind}/link-folder/passwd by a link to /etc"
+        )
     bench.expect_well("links that lead out of the root")
 
 
@@ -183,7 +229,12 @@ def unreadable(bench: Bench) -> None:
         _expect_no_file(bench, target, "a file of mode 000", "")
 
 
-@check("hostile.long_target", "targets longer than any buffer are refused, and overrun nothing", "S15", needs=("notfound.static",))
+@check(
+    "hostile.long_target",
+    "targets longer than any buffer are refused, and overrun nothing",
+    "S15",
+    needs=("notfound.static",),
+)
 def long_target(bench: Bench) -> None:
     for kind in KINDS:
         for size in (600, 1023, 1024, 1025, 4095, 4096, 4097, 8190, 8191, 8192, 8193, 9000, 20000, 65536):
@@ -194,7 +245,12 @@ def long_target(bench: Bench) -> None:
     bench.expect_well("targets of up to 64 KiB")
 
 
-@check("hostile.long_head", "heads longer than any buffer are answered or refused, and overrun nothing", "S15", needs=("static.small_equal",))
+@check(
+    "hostile.long_head",
+    "heads longer than any buffer are answered or refused, and overrun nothing",
+    "S15",
+    needs=("static.small_equal",),
+)
 def long_head(bench: Bench) -> None:
     target = bench.small("static")
     for size in (1000, 4096, 8192, 9000, 16 * KIB, 20000, 70000, 1024 * KIB):
@@ -209,11 +265,26 @@ def long_head(bench: Bench) -> None:
     bench.expect_well("heads of up to 1 MiB")
 
 
-@check("hostile.garbage", "bytes that are no HTTP are refused or waited out, and harm nobody", "S13", needs=("static.small_equal",))
+@check(
+    "hostile.garbage",
+    "bytes that are no HTTP are refused or waited out, and harm nobody",
+    "S13",
+    needs=("static.small_equal",),
+)
 def garbage(bench: Bench) -> None:
     tls_hello = bytes.fromhex("16030100a5010000a10303") + bench.rng.randbytes(155)
     with contextlib.ExitStack() as stack:
-        for data in (tls_hello, b"\r\n", b"\n", b"\0" * 100, bench.rng.randbytes(256), b"GET", b"GET ", b"GET\r\n", b" "):
+        for data in (
+            tls_hello,
+            b"\r\n",
+            b"\n",
+            b"\0" * 100,
+            bench.rng.randbytes(256),
+            b"GET",
+            b"GET ",
+            b"GET\r\n",
+            b" ",
+        ):
             client = stack.enter_context(bench.connect())
             client.send(data)
             bench.wait_consumed(client)
@@ -223,9 +294,21 @@ def garbage(bench: Bench) -> None:
     bench.expect_well("bytes that are no HTTP")
 
 
-@check("hostile.malformed", "a malformed request whose head is complete is answered or closed, not waited for", "S13", needs=("static.small_equal",))
+@check(
+    "hostile.malformed",
+    "a malformed request whose head is complete is answered or closed, not waited for",
+    "S13",
+    needs=("static.small_equal",),
+)
 def malformed(bench: Bench) -> None:
-    for request in (b"GET\r\n\r\n", b"what\r\n\r\n", b"GET static HTTP/1.1\r\n\r\n", b" / HTTP/1.1\r\n\r\n", b"GET / FTP/1.1\r\n\r\n", b"G@T /static/small00.dat HTTP/1.1\r\nHost: a\r\n\r\n"):
+    for request in (
+        b"GET\r\n\r\n",
+        b"what\r\n\r\n",
+        b"GET static HTTP/1.1\r\n\r\n",
+        b" / HTTP/1.1\r\n\r\n",
+        b"GET / FTP/1.1\r\n\r\n",
+        b"G@T /static/small00.dat HTTP/1.1\r\nHost: a\r\n\r\n",
+    ):
         bench.expect_refusal(bench.ask(request), f"{request!r}")
     bench.expect_well("malformed requests")
 

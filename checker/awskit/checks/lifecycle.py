@@ -29,7 +29,9 @@ def process_runs(bench: Bench) -> None:
 @check("process.listens", "the server's own process listens for TCP connections", "U2", needs=("process.runs",))
 def process_listens(bench: Bench) -> None:
     if not listening_ports(bench.server.pid):
-        raise Failure("the server runs and has no listening TCP socket", got="none", expected="a socket after listen(2)")
+        raise Failure(
+            "the server runs and has no listening TCP socket", got="none", expected="a socket after listen(2)"
+        )
 
 
 @check("process.port", "it listens at the right port, on IPv4", "U2", needs=("process.listens",))
@@ -53,7 +55,9 @@ def connect_one(bench: Bench) -> None:
         _expect_served(bench, client, "one client")
 
 
-@check("connect.several", "several clients are accepted, and the last one may speak first", "S1", needs=("connect.one",))
+@check(
+    "connect.several", "several clients are accepted, and the last one may speak first", "S1", needs=("connect.one",)
+)
 def connect_several(bench: Bench) -> None:
     with bench.several(SEVERAL) as clients:
         _expect_served_in_any_order(bench, clients[::-1])
@@ -71,7 +75,9 @@ def disconnect_several(bench: Bench) -> None:
     bench.expect_answering(f"{SEVERAL} clients connected and left")
 
 
-@check("disconnect.reconnect", "after connect and disconnect, the next client is served", "S9", needs=("disconnect.one",))
+@check(
+    "disconnect.reconnect", "after connect and disconnect, the next client is served", "S9", needs=("disconnect.one",)
+)
 def disconnect_reconnect(bench: Bench) -> None:
     for _ in range(3):
         _come_and_go(bench, 1)
@@ -121,7 +127,9 @@ def _wait_accepted_unless_deferred(bench: Bench, clients: list[Client]) -> None:
         sides = {row.remote_port: row for row in bench.sides()}
         return [one for one in clients if (row := sides.get(one.port)) is not None and row.state == 1 and not row.inode]
 
-    wait_until(lambda: not undecided(), bench.patience, f"the server accepts {len(clients)} client(s) that say nothing yet")
+    wait_until(
+        lambda: not undecided(), bench.patience, f"the server accepts {len(clients)} client(s) that say nothing yet"
+    )
 
 
 def _expect_served(bench: Bench, client: Client, who: str) -> None:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from ..bench import KINDS, Bench
 from ..model import check
 
-PLAIN = ("yellow.txt", "noending", "sub/deep.dat", "sub/static/x.dat", "static.dat", "dynamic.dat", "a..b.dat", ".hidden", "x" * 255)
+PLAIN = (
+    "yellow.txt",
+    "noending",
+    "below/deep.dat",
+    "below/static/x.dat",
+    "static.dat",
+    "dynamic.dat",
+    "a..b.dat",
+    ".hidden",
+    "x" * 255,
+)
 
 
 def _register(kind: str) -> None:
@@ -19,13 +31,18 @@ def _register(kind: str) -> None:
     def escaped(bench: Bench) -> None:
         for number, name in enumerate(("with space.dat", "é.dat", "a%41b.dat", "a+b&c=d.dat", "?.dat")):
             target = bench.tree.pair(name, 200 + number)[kind]
-            encoded = "".join(c if c.isalnum() and c.isascii() or c in "/." else _percent(c) for c in target)
-            bench.expect_file(bench.ask(f"GET {encoded} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), target), target)
+            request = f"GET {quote(target)} HTTP/1.1\r\nHost: a\r\n\r\n"
+            bench.expect_file(bench.ask(request.encode(), target), target)
 
     @check(f"name.{kind}_forms", f"absolute-form and a query name the same {kind} file", "S13", submission=False)
     def forms(bench: Bench) -> None:
         target = bench.small(kind)
-        for form in (f"http://localhost:{bench.server.port}{target}", f"{target}?x=1", f"{target}?", f"HTTP://h{target}?a/../b"):
+        for form in (
+            f"http://localhost:{bench.server.port}{target}",
+            f"{target}?x=1",
+            f"{target}?",
+            f"HTTP://h{target}?a/../b",
+        ):
             bench.expect_file(bench.ask(f"GET {form} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), target), target)
 
 

@@ -5,14 +5,15 @@ A piece is sent when the server has provably received the one before, so that ev
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 
 from ..bench import KINDS, Bench, request_bytes
 from ..model import check
 from .concurrency import expect_not_blocked
 
-LIKELY = "only what the first recv(2) brought is parsed; or the path is overwritten, not extended, by each piece of the URL"
+LIKELY = (
+    "only what the first recv(2) brought is parsed; or the path is overwritten, not extended, by each piece of the URL"
+)
 
 
 def _expect_by_pieces(bench: Bench, target: str, pieces: Iterable[bytes], done: str, *, missing: bool = False) -> None:
@@ -34,7 +35,9 @@ def _expect_by_pieces(bench: Bench, target: str, pieces: Iterable[bytes], done: 
 def _register(kind: str) -> None:
     needs = (f"{kind}.small_equal",)
 
-    @check(f"pieces.{kind}_every_split", f"a request for a {kind} file, split in two at every position", "S4", needs=needs)
+    @check(
+        f"pieces.{kind}_every_split", f"a request for a {kind} file, split in two at every position", "S4", needs=needs
+    )
     def every_split(bench: Bench) -> None:
         target = bench.small(kind)
         request = request_bytes(target)
@@ -54,17 +57,29 @@ def _register(kind: str) -> None:
     def by_bytes(bench: Bench) -> None:
         target = bench.small(kind)
         request = request_bytes(target)
-        _expect_by_pieces(bench, target, [request[i : i + 1] for i in range(len(request))], f"GET {target} byte by byte")
+        _expect_by_pieces(
+            bench, target, [request[i : i + 1] for i in range(len(request))], f"GET {target} byte by byte"
+        )
 
-    @check(f"pieces.{kind}_slow_reader", f"a client that stops reading a {kind} file gets all of it later", "S6" if kind == "static" else "S8", needs=(f"{kind}.large_equal",))
+    @check(
+        f"pieces.{kind}_slow_reader",
+        f"a client that stops reading a {kind} file gets all of it later",
+        "S6" if kind == "static" else "S8",
+        needs=(f"{kind}.large_equal",),
+    )
     def slow_reader(bench: Bench) -> None:
         target = bench.huge(kind)
-        with bench.stalled(target) as (client, begun):
+        with bench.stalled(target) as [(client, begun)]:
             # Gulp by gulp at first, so that many sends are short; then the rest.
             client.push_back(b"".join(client.receive_exactly(3000) for _ in range(20)))
             bench.expect_file(bench.finish(client, begun, target), target)
 
-    @check(f"pieces.{kind}_half_close", f"a client that says that it has sent all still gets its {kind} file", "S9", needs=(f"{kind}.large_equal",))
+    @check(
+        f"pieces.{kind}_half_close",
+        f"a client that says that it has sent all still gets its {kind} file",
+        "S9",
+        needs=(f"{kind}.large_equal",),
+    )
     def half_close(bench: Bench) -> None:
         for target in (bench.small(kind), bench.large(kind)):
             with bench.connect() as client:
@@ -85,11 +100,15 @@ for _kind in KINDS:
     _register(_kind)
 
 
-@check("pieces.missing_bytes", "a request for what is not there, one byte per segment", "S4", needs=("notfound.static",))
+@check(
+    "pieces.missing_bytes", "a request for what is not there, one byte per segment", "S4", needs=("notfound.static",)
+)
 def missing_bytes(bench: Bench) -> None:
     target = "/static/no-such-file.dat"
     request = request_bytes(target)
-    _expect_by_pieces(bench, target, [request[i : i + 1] for i in range(len(request))], f"GET {target} byte by byte", missing=True)
+    _expect_by_pieces(
+        bench, target, [request[i : i + 1] for i in range(len(request))], f"GET {target} byte by byte", missing=True
+    )
 
 
 @check("pieces.not_early", "nothing is answered before the head has ended", "S4", needs=("pieces.static_bytes",))
@@ -109,7 +128,7 @@ def not_early(bench: Bench) -> None:
                     reply = bench.read(client)
                     bench.fail(
                         reply,
-                        f"GET {target}: {reply.outline()}, when {at} of {len(request)} bytes of the request had been sent",
+                        f"GET {target}: {reply.outline()}, when {at} of {len(request)} bytes had been sent",
                         expected="nothing before the empty line that ends the head",
                         likely="answers when the path is known instead of when the head is complete",
                     )
@@ -117,7 +136,9 @@ def not_early(bench: Bench) -> None:
                 bench.expect_answer(bench.read(client), f"GET {target} in two pieces")
 
 
-@check("pieces.half_request_half_close", "a client that ends in mid-request is let go", "S4", "S9", needs=("connect.one",))
+@check(
+    "pieces.half_request_half_close", "a client that ends in mid-request is let go", "S4", "S9", needs=("connect.one",)
+)
 def half_request_half_close(bench: Bench) -> None:
     request = request_bytes(bench.small("static"))
     for at in (1, len(request) // 2, len(request) - 1):
@@ -125,11 +146,18 @@ def half_request_half_close(bench: Bench) -> None:
             client.send(request[:at])
             bench.wait_consumed(client)
             client.half_close()
-            bench.expect_refusal(bench.read(client), f"{at} of {len(request)} bytes of a request, then shutdown(SHUT_WR)")
+            bench.expect_refusal(
+                bench.read(client), f"{at} of {len(request)} bytes of a request, then shutdown(SHUT_WR)"
+            )
     bench.expect_answering("clients ended in mid-request")
 
 
-@check("pieces.stalled_writers", "clients that stop in mid-request hold up nobody", "S1", needs=("static.small_equal", "dynamic.small_equal"))
+@check(
+    "pieces.stalled_writers",
+    "clients that stop in mid-request hold up nobody",
+    "S1",
+    needs=("static.small_equal", "dynamic.small_equal"),
+)
 def stalled_writers(bench: Bench) -> None:
     with bench.several(20) as slow:
         for number, client in enumerate(slow):
@@ -141,11 +169,14 @@ def stalled_writers(bench: Bench) -> None:
             bench.expect_file(reply, target)
 
 
-@check("pieces.stalled_readers", "clients that do not read hold up nobody, and nobody else's answer is mixed into theirs", "S1", needs=("static.small_equal", "dynamic.small_equal"))
+@check(
+    "pieces.stalled_readers",
+    "clients that do not read hold up nobody, and nobody else's answer is mixed into theirs",
+    "S1",
+    needs=("static.small_equal", "dynamic.small_equal"),
+)
 def stalled_readers(bench: Bench) -> None:
-    with contextlib.ExitStack() as stack:
-        for number in range(10):
-            stack.enter_context(bench.stalled(bench.huge(KINDS[number % 2], number % 4)))
+    with bench.stalled(*(bench.huge(KINDS[number % 2], number % 4) for number in range(10))):
         for kind in KINDS:
             for target in (bench.small(kind), bench.large(kind)):
                 reply = bench.get(target)
@@ -170,7 +201,12 @@ def idle_after_close(bench: Bench) -> None:
 
 
 def _register_idle(kind: str) -> None:
-    @check(f"idle.{kind}_slow_reader", f"a client that does not read its {kind} file costs no CPU", "S1", needs=(f"{kind}.large_equal",))
+    @check(
+        f"idle.{kind}_slow_reader",
+        f"a client that does not read its {kind} file costs no CPU",
+        "S1",
+        needs=(f"{kind}.large_equal",),
+    )
     def idle_slow_reader(bench: Bench) -> None:
         with bench.stalled(bench.huge(kind)):
             bench.wait_idle(f"a client has a {kind} file under way and does not read")

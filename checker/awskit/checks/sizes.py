@@ -19,7 +19,12 @@ SPARSE = 3 * 1024 * MIB  # more than an int holds
 
 def _register(kind: str, size: int) -> None:
     # An empty dynamic file needs no read, so it needs none of what the others do.
-    @check(f"size.{kind}_{size}", f"a {kind} file of {size:,} bytes", "S6" if kind == "static" else "S7", needs=(f"{kind}.small_equal",))
+    @check(
+        f"size.{kind}_{size}",
+        f"a {kind} file of {size:,} bytes",
+        "S6" if kind == "static" else "S7",
+        needs=(f"{kind}.small_equal",),
+    )
     def of_size(bench: Bench) -> None:
         target = bench.tree.pair(f"size-{size}.dat", size)[kind]
         bench.expect_file(bench.get(target), target)
