@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ class WrongUsage(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like ^C: servers killed, folders removed
     try:
         return options.run(options)
     except (WrongUsage, BadRubric) as error:
@@ -44,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
         return WRONG_USAGE
     except (Trouble, OSError) as error:
         print(f"awscheck: {report.clean(str(error))}", file=sys.stderr)
+        return CANNOT_WORK
+    except KeyboardInterrupt:
+        print("awscheck: interrupted", file=sys.stderr)
         return CANNOT_WORK
 
 
@@ -117,6 +122,8 @@ def _grade(options: argparse.Namespace) -> int:
     if not is_submission(options.path):
         problem = "is no folder and no archive" if options.path.exists() else "is not there"
         raise WrongUsage(f"{options.path} {problem}; archives are {', '.join(ARCHIVES)}")
+    if options.json and not options.json.absolute().parent.is_dir():
+        raise WrongUsage(f"{options.json}: there is no such folder to write to")
     rubric = load(options.rubric, CHECKS)
     if options.only:
         rubric = rubric.only(options.only)

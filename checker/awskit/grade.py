@@ -7,6 +7,7 @@ neither there nor in what needed it. Verdicts are handed to the caller (the jour
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import tempfile
@@ -130,6 +131,7 @@ class Grader:
         self.tree = Tree(self.folder / "site", self.seed)
         self.build_log = ""
         self._program: Program | None = None
+        self._for_memory: Program | None = None  # the same for valgrind, if that has to be another
         self._verdicts: dict[str, Verdict] = {}
 
     def run(self) -> Report:
@@ -154,6 +156,18 @@ class Grader:
         folder = self.folder / "submission"
         submission.take(self.path, folder)
         self._program, self.build_log = submission.build(self.sandbox, folder)
+        if self._program.is_static() and any(item.memory for item in self.rubric.items):
+            self._for_memory = self._build_dynamically()
+
+    def _build_dynamically(self) -> Program | None:
+        """A second build of a program that is linked statically: valgrind cannot see what the first one allocates. None
+        where it does not succeed; the memory points then say that they could not be judged."""
+        folder, tools = self.folder / "submission-dynamic", self.folder / "compilers"
+        submission.make_dynamic_compilers(tools)
+        submission.take(self.path, folder)
+        with contextlib.suppress(Failure):
+            return submission.build(self.sandbox, folder, tools)[0]
+        return None
 
     def _judge(self, name: str) -> Verdict:
         """The verdict of a check, and first of all that it needs. Each check is run once."""
@@ -190,11 +204,13 @@ class Grader:
         if missing:
             return self._not_judged(check, missing)
         runs = [(name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server]
-        return self._verdict(check, lambda _: memory.judge(self._launcher(), self.tree, self.seed, runs))
+        launcher = self._launcher(self._for_memory)
+        return self._verdict(check, lambda _: memory.judge(launcher, self.tree, self.seed, runs))
 
-    def _launcher(self) -> BoxedLauncher:
-        assert self._program is not None, "a check ran though the build did not pass"
-        return BoxedLauncher(self.sandbox, self._program, self.patience)
+    def _launcher(self, program: Program | None = None) -> BoxedLauncher:
+        program = program or self._program
+        assert program is not None, "a check ran though the build did not pass"
+        return BoxedLauncher(self.sandbox, program, self.patience)
 
     # -- verdicts -----------------------------------------------------------------------------------------------------
 

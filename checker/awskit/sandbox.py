@@ -113,14 +113,14 @@ def _try_bwrap(user: int | None) -> str:
     """Why bwrap does not work here, or "" if it does."""
     if not Path("/usr/bin/bwrap").exists():
         return "bubblewrap is not installed"
-    line = [*_bwrap((), "/", info=False), "/usr/bin/true"]
+    line = [*_bwrap((), "/", {}, info=False), "/usr/bin/true"]
     if user is not None:
         line = ["/usr/bin/setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", *line]
     process = subprocess.run(line, env={}, capture_output=True, timeout=SPAWN_SECONDS, check=False)
     return process.stderr.decode(errors="replace").strip() if process.returncode else ""
 
 
-def _bwrap(mounts: tuple[Mount, ...], cwd: str, *, info: bool) -> list[str]:
+def _bwrap(mounts: tuple[Mount, ...], cwd: str, environment: dict[str, str], *, info: bool) -> list[str]:
     """The command line of bwrap up to the command. `info`: it writes the pid of its inner process to INFO."""
     line = ["/usr/bin/bwrap", "--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
     line += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
@@ -137,7 +137,7 @@ def _bwrap(mounts: tuple[Mount, ...], cwd: str, *, info: bool) -> list[str]:
     line += ["--size", str(256 * MIB), "--tmpfs", "/tmp", "--size", str(64 * MIB), "--tmpfs", "/dev/shm"]
     for mount in mounts:
         line += ["--bind" if mount.writable else "--ro-bind", str(mount.outside), mount.inside]
-    for name, value in ENVIRONMENT.items():
+    for name, value in environment.items():
         line += ["--setenv", name, value]
     return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", cwd, "--"]
 
@@ -268,17 +268,20 @@ class Sandbox:
         limits: Limits,
         network: namespace.NetworkNamespace | None,
         tracer: tuple[str, ...] = (),
+        tools: str = "",
     ) -> Process:
-        """Start `command` and return when its process is there. `tracer` is a command line to put before all.
+        """Start `command` and return when its process is there. `tracer` is a command line to put before all; `tools` a
+        folder in the box whose programs are found before the system's.
 
         Raises Trouble if the box could not be made. The caller's thread must outlive the process: it is killed when
         the thread that started it ends (prctl(2) PR_SET_PDEATHSIG), which is wanted when the checker itself dies.
         """
-        line = [*self._setpriv(), *self._box(mounts, cwd), *_prlimit(limits, self.isolation), *command]
+        environment = {**ENVIRONMENT, "PATH": f"{tools}:{ENVIRONMENT['PATH']}"} if tools else ENVIRONMENT
+        line = [*self._setpriv(), *self._box(mounts, cwd, environment), *_prlimit(limits, self.isolation), *command]
         receive, send = os.pipe()
         line = [*tracer, *(str(send) if word == INFO else word for word in line)]
         try:
-            popen = self._popen(line, cwd, send, network)
+            popen = self._popen(line, cwd, send, network, environment)
         except OSError as error:
             os.close(receive)
             raise Trouble(f"cannot start {line[0]}: {error}") from error
@@ -302,11 +305,16 @@ class Sandbox:
             line += ["--reuid", user, "--regid", user, "--clear-groups", "--inh-caps", "-all"]
         return line if self.isolation.box else [*line, "--pdeathsig", "KILL"]
 
-    def _box(self, mounts: tuple[Mount, ...], cwd: str) -> list[str]:
-        return _bwrap(mounts, cwd, info=True) if self.isolation.box else []
+    def _box(self, mounts: tuple[Mount, ...], cwd: str, environment: dict[str, str]) -> list[str]:
+        return _bwrap(mounts, cwd, environment, info=True) if self.isolation.box else []
 
     def _popen(
-        self, line: list[str], cwd: str, info: int, network: namespace.NetworkNamespace | None
+        self,
+        line: list[str],
+        cwd: str,
+        info: int,
+        network: namespace.NetworkNamespace | None,
+        environment: dict[str, str],
     ) -> subprocess.Popen[bytes]:
         """Start the whole line of programs. Its environment is empty in a box: bwrap's own can be read inside."""
         with network.entered() if network else contextlib.nullcontext():
@@ -315,7 +323,7 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={} if self.isolation.box else ENVIRONMENT,
+                env={} if self.isolation.box else environment,
                 cwd=None if self.isolation.box else cwd,
                 pass_fds=(info,),
                 start_new_session=True,  # a ^C at the terminal is for the checker to act on

@@ -36,6 +36,19 @@ MAKE_FOLDERS = ("", "src", "skel")  # contract U1
 BINARY = "aws"
 BUILD_SECONDS = 180.0  # a submission compiles in one to two seconds; a hanging one must end
 
+COMPILERS = ("cc", "gcc", "g++", "c++", "c99", "clang", "clang++", "tcc")
+_DYNAMIC_COMPILER = """\
+#!/bin/sh
+for word; do
+    shift
+    case $word in
+    -static | --static | -static-pie) ;;
+    *) set -- "$@" "$word" ;;
+    esac
+done
+exec "/usr/bin/${0##*/}" "$@"
+"""
+
 _COMPILER_ERROR = re.compile(r"^\S[^:\n]*:\d+(?::\d+)?: (?:fatal )?error: .*$", re.MULTILINE)
 _LINKER_ERROR = re.compile(r"^.*(?:undefined reference to|cannot find -l).*$", re.MULTILINE)
 _MAKE_ERROR = re.compile(r"^make.*\*\*\*.*$", re.MULTILINE)
@@ -91,13 +104,21 @@ def find_makefile(folder: Path) -> PurePosixPath:
     raise Unusable("there is no Makefile at the top, in src/ or in skel/", expected="a Makefile")
 
 
-def build(sandbox: Sandbox, folder: Path) -> tuple[Program, str]:
-    """Run `make` in a box; the program and what make said. Raises Failure with the compiler's first error."""
+def build(sandbox: Sandbox, folder: Path, tools: Path | None = None) -> tuple[Program, str]:
+    """Run `make` in a box; the program and what make said. Programs in the folder `tools` are found before the system's.
+    Raises Failure with the compiler's first error."""
     place = find_makefile(folder)
     sandbox.own(folder)
-    mount = sandbox.mount(folder, "/submission", writable=True)
+    mounts = [sandbox.mount(folder, "/submission", writable=True)]
+    if tools:
+        mounts.append(sandbox.mount(tools, "/tools"))
     process = sandbox.spawn(
-        ["/usr/bin/make"], (mount,), str(PurePosixPath(mount.inside) / place), Limits(cpu_seconds=120), None
+        ["/usr/bin/make"],
+        tuple(mounts),
+        str(PurePosixPath(mounts[0].inside) / place),
+        Limits(cpu_seconds=120),
+        None,
+        tools=mounts[1].inside if tools else "",
     )
     try:
         code = process.wait(BUILD_SECONDS)
@@ -116,6 +137,17 @@ def build(sandbox: Sandbox, folder: Path) -> tuple[Program, str]:
     if not os.stat(folder / binary).st_mode & stat.S_IXOTH:
         raise Failure("the file `aws` is not executable for all", got=output, expected="an executable aws")
     return Program(folder, str(binary)), output
+
+
+def make_dynamic_compilers(folder: Path) -> None:
+    """Fill the new `folder` with compilers that link dynamically, whatever they are told."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    for name in COMPILERS:
+        if Path("/usr/bin", name).exists():
+            script = folder / name
+            script.write_text(_DYNAMIC_COMPILER)
+            script.chmod(0o755)
 
 
 def _first_error(output: str) -> str:

@@ -79,19 +79,10 @@ def submission(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A folder to hand in, made of one of `servers/` and a Makefile with these compiler options. Made once each."""
 
     @functools.cache
-    def make(source: str, *options: str) -> Path:
+    def make(source: str, *options: str, compiler: str = "gcc") -> Path:
         folder = tmp_path_factory.mktemp("submission")
         (folder / source).write_bytes((SERVERS / source).read_bytes())
-        (folder / "Makefile").write_text(f"aws: {source}\n\tgcc -g -O1 -o $@ $< {' '.join(options)}\n")
+        (folder / "Makefile").write_text(f"aws: {source}\n\t{compiler} -g -O1 -o $@ $< {' '.join(options)}\n")
         return folder
 
     return make
-
-
-@pytest.fixture(scope="session")
-def without_memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The published list without its 13 memory points."""
-    text = (ROOT / "checker" / "rubrics" / "assignment.toml").read_text()
-    path = tmp_path_factory.mktemp("rubric") / "without-memory.toml"
-    path.write_text(text.replace("\nmemory = 1", "").replace("total = 90", "total = 77"))
-    return path
