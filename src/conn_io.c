@@ -64,15 +64,19 @@ enum io_verdict send_message(struct connection *conn, int flags)
     return IO_PROGRESS;
 }
 
-/* Where a connection goes that cannot send just now: nowhere, or away. */
-static enum connection_state wait_or_close(struct connection *conn, enum io_verdict verdict)
+/* Go on when the client has taken something. */
+static enum connection_state wait_for_client(struct connection *conn)
 {
-    if (verdict != IO_AGAIN)
-        return CONN_CLOSED;
     /* The exchange takes longer than its turn: by its end the client may have sent something more. */
     conn->must_linger = true;
     conn->unacknowledged = sys_unacknowledged(conn->fd);
     return conn->state;
+}
+
+/* Where a connection goes whose send did not get through. */
+static enum connection_state wait_or_close(struct connection *conn, enum io_verdict verdict)
+{
+    return verdict == IO_AGAIN ? wait_for_client(conn) : CONN_CLOSED;
 }
 
 bool conn_io_client_takes(struct connection *conn)
@@ -111,7 +115,7 @@ static enum connection_state send_static(struct connection *conn)
     while ((uint64_t)conn->offset < conn->size) {
         uint64_t left = conn->size - (uint64_t)conn->offset;
         if (conn->moved >= CONN_STEP_BYTES)
-            return conn->state;
+            return wait_for_client(conn);
         ssize_t count = sys_sendfile(conn->fd, conn->file, &conn->offset, left < SENDFILE_MAX ? left : SENDFILE_MAX);
         enum io_verdict verdict = io_judge(count);
         if (verdict == IO_INTERRUPTED)
@@ -132,7 +136,7 @@ static enum connection_state send_dynamic(struct connection *conn)
     load_unpark(loader, load);
     while (load->status == LOAD_READY) {
         if (conn->moved >= CONN_STEP_BYTES)
-            return conn->state;
+            return wait_for_client(conn);
         size_t front = load_front(load, &conn->write_buff);
         conn->write_length = front;
         bool last = load->consumed + front == load->size;

@@ -70,14 +70,9 @@ static int open_poller(struct server *server)
     return status;
 }
 
-/* "cannot open the document root x: No such file or directory", with a hint for the errno that needs one. */
-static void explain(char error[STARTUP_ERROR_SIZE], const char *what, const char *which, int status)
+/* "cannot open the document root x: No such file or directory", and perhaps a hint. */
+static void explain(char error[STARTUP_ERROR_SIZE], const char *what, const char *which, int status, const char *hint)
 {
-    const char *hint = "";
-    if (status == -EINVAL)
-        hint = " (is the address numeric?)";
-    if (status == -EAGAIN)
-        hint = " (is all of fs.aio-max-nr in use?)";
     snprintf(error, STARTUP_ERROR_SIZE, "cannot %s%.300s: %s%s", what, which, strerror(-status), hint);
 }
 
@@ -88,24 +83,25 @@ bool startup_open(struct server *server, const struct options *options, char err
 
     init_lists(server, options);
     if ((status = open_root(server, options->root)) < 0) {
-        explain(error, "open the document root ", options->root, status);
+        explain(error, "open the document root ", options->root, status, "");
         return false;
     }
     if ((status = trace_open(&server->trace, options->trace)) < 0) {
-        explain(error, "write the trace ", options->trace, status);
+        explain(error, "write the trace ", options->trace, status, "");
         goto close_root;
     }
     if ((status = loader_init(&server->loader, options->window, options->dynamic_memory)) < 0) {
-        explain(error, "set up asynchronous reads", "", status);
+        const char *hint = status == -EAGAIN ? " (is all of fs.aio-max-nr in use?)" : "";
+        explain(error, "set up asynchronous reads", "", status, hint);
         goto close_trace;
     }
     if ((status = listener_open(&server->listener, options->address, options->port)) < 0) {
         snprintf(port, sizeof port, "%u", (unsigned)options->port);
-        explain(error, "listen on port ", port, status);
+        explain(error, "listen on port ", port, status, status == -EINVAL ? " (is the address numeric?)" : "");
         goto destroy_loader;
     }
     if ((status = open_poller(server)) < 0) {
-        explain(error, "watch the listener", "", status);
+        explain(error, "watch the listener", "", status, "");
         goto close_listener;
     }
     return true;

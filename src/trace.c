@@ -14,7 +14,7 @@ int trace_open(struct trace *trace, const char *path)
     trace->fd = -1;
     if (!path)
         return 0;
-    int fd = sys_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = sys_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0644);
     if (fd < 0)
         return fd;
     trace->fd = fd;
