@@ -1,0 +1,157 @@
+"""The box: what a submission can see, reach, use up and leave behind. Each test is a shell command that tries."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from awskit.bench import wait_until
+from conftest import AWSCHECK, LIMIT_S
+
+RUNNER = Path(__file__).with_name("run_in_box.py")
+
+
+def box(command: str, seconds: float = 20, **environment: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, str(RUNNER), command, str(seconds)]
+    done = subprocess.run(
+        line, capture_output=True, text=True, check=False, timeout=LIMIT_S, env={**os.environ, **environment}
+    )
+    if done.returncode == 77:
+        pytest.skip(f"no box can be made here: {done.stderr}")
+    return done
+
+
+def test_it_is_no_root_and_cannot_become_one() -> None:
+    done = box("id -u; grep -E 'Cap(Prm|Eff|Bnd)|NoNewPrivs' /proc/self/status; unshare -U true || echo refused")
+    assert done.stdout.splitlines()[0] != "0"
+    assert re.findall(r"Cap\w+:\s+(\w+)", done.stdout) == ["0" * 16] * 3
+    assert "NoNewPrivs:\t1" in done.stdout
+    assert done.stdout.endswith("refused\n")
+
+
+def test_nothing_of_the_checkers_environment_is_inside() -> None:
+    done = box("env; echo; tr '\\0' '\\n' < /proc/1/environ", AWS_SECRET="hunter2")
+    own, of_init = done.stdout.split("\n\n")
+    names = {line.partition("=")[0] for line in own.splitlines()}
+    assert names == {"PATH", "HOME", "LC_ALL", "PWD"}
+    assert of_init == ""
+
+
+def test_only_the_compilers_world_and_its_own_folders_are_inside() -> None:
+    done = box("ls /; ls /etc; ls -a /tmp")
+    root, _, rest = done.stdout.partition("alternatives")
+    assert set(root.split()) <= {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "site", "tmp", "usr"}
+    assert rest.split() == ["ld.so.cache", ".", ".."]
+
+
+@pytest.mark.parametrize("path", ["/site/static/f", "/site/new", "/usr/new", "/new", "/dev/new", "/etc/new"])
+def test_only_its_tmp_is_writable(path: str) -> None:
+    done = box(f"(echo x > {path}) 2>/dev/null && echo written; echo x > /tmp/x && cat /tmp/x /site/static/f")
+    assert done.stdout == "x\ncontent\n"
+
+
+def test_there_is_loopback_and_no_other_network() -> None:
+    done = box("tail -n +3 /proc/net/dev; tail -n +2 /proc/net/route")
+    assert [line.split(":")[0].strip() for line in done.stdout.splitlines()] == ["lo"]
+
+
+def test_it_sees_no_process_but_its_own() -> None:
+    done = box("ls /proc | grep -c '^[0-9]'")
+    assert int(done.stdout) <= 5  # init, the shell, ls, grep
+
+
+def test_a_fork_bomb_stays_small() -> None:
+    done = box("n=0; while [ $n -lt 2000 ]; do sleep 100 & n=$((n + 1)); done; wait", 10)
+    assert "Cannot fork" in done.stderr
+
+
+def test_a_file_and_the_memory_for_files_are_limited() -> None:
+    big = box("head -c 300M /dev/zero > /tmp/x; stat -c %s /tmp/x")
+    assert int(big.stdout) <= 256 << 20
+    many = box("for n in 1 2 3; do head -c 200M /dev/zero > /dev/shm/$n; done; du -sm /dev/shm | cut -f1")
+    assert int(many.stdout) <= 64
+
+
+def test_output_is_taken_without_end_and_kept_in_part() -> None:
+    done = box("echo begin; head -c 50M /dev/zero | tr '\\0' x; echo; echo end")
+    assert done.returncode == 0
+    assert done.stdout.startswith("begin\nx")
+    assert done.stdout.endswith("x\nend\n")
+    assert re.search(r"\[\.\.\. \d+ bytes left out \.\.\.\]", done.stdout)
+    assert len(done.stdout) < 200_000
+
+
+def test_a_command_that_never_ends_is_ended() -> None:
+    assert box("trap '' TERM INT HUP; while :; do sleep 100; done", 0.2).returncode == 99
+
+
+def test_a_death_by_signal_is_told_from_an_exit() -> None:
+    assert box("kill -SEGV $$").returncode == 256 - signal.SIGSEGV
+    assert box("exit 3").returncode == 3
+
+
+def _running(marker: str) -> list[str]:
+    """The processes of this machine with this word in their command line."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker in (folder / "cmdline").read_text(errors="replace").split("\0"):
+                found.append(folder.name)
+        except OSError:  # gone meanwhile
+            continue
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's box has that user's files")
+def test_the_real_user_is_no_root_either() -> None:
+    """bwrap's `--uid` would rename root inside and leave it root outside, where files are judged."""
+    marker = f"4{os.getpid():08}.25"
+    with subprocess.Popen([sys.executable, str(RUNNER), f"sleep {marker}"], stdout=subprocess.DEVNULL) as runner:
+        try:
+            (pid,) = wait_until(lambda: _running(marker), 60, "the command runs")
+            assert Path(f"/proc/{pid}").stat().st_uid == 65534
+        finally:
+            runner.terminate()
+
+
+def test_nothing_outlives_it() -> None:
+    marker = f"1{os.getpid():08}.25"  # a time to sleep that nobody else asks for
+    daemon = f"trap '' TERM HUP; sleep {marker} & sleep {marker} & touch /tmp/started"
+    done = box(f'setsid sh -c "{daemon}" & until [ -e /tmp/started ]; do :; done; echo done')
+    assert done.stdout == "done\n"
+    assert _running(marker) == []
+
+
+def test_nothing_outlives_a_checker_that_is_killed(submission: Callable[..., Path]) -> None:
+    marker = f"2{os.getpid():08}.25"
+    path = submission("null.c", "-DMODE=PAUSE", "-pthread")
+    (path / "Makefile").write_text(f"aws:\n\tsleep {marker}\n")
+    checker = subprocess.Popen([AWSCHECK, "grade", path], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _running(marker), 60, "make runs in the box")
+    finally:
+        checker.kill()
+        checker.wait()
+    wait_until(lambda: not _running(marker), 60, "the box is gone with its checker")
+
+
+def test_a_checker_that_is_asked_to_end_cleans_up(submission: Callable[..., Path]) -> None:
+    marker = f"3{os.getpid():08}.25"
+    path = submission("null.c", "-DMODE=SILENT", "-pthread")
+    (path / "Makefile").write_text(f"aws:\n\tsleep {marker}\n")
+    checker = subprocess.Popen([AWSCHECK, "grade", path], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: _running(marker), 60, "make runs in the box")
+        checker.terminate()
+        assert checker.communicate(timeout=LIMIT_S)[1] == "awscheck: interrupted\n"
+    finally:
+        checker.kill()
+    assert checker.returncode == 3
+    assert _running(marker) == []
