@@ -6,10 +6,10 @@
 CC      ?= gcc
 PYTHON  := /usr/bin/python3
 SAN     ?=
+comma   := ,
 VARIANT := $(if $(SAN),san-$(subst $(comma),-,$(SAN)),release)
 OUT     := build/$(VARIANT)
 Q       := $(if $(V),,@)
-comma   := ,
 
 CPPFLAGS := -D_GNU_SOURCE -Iinclude
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla \
