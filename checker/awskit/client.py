@@ -21,7 +21,9 @@ from .tree import MIB, Content
 
 HEAD_LIMIT = 64 * 1024  # a response head longer than this is none
 BODY_KEPT = 64 * 1024  # so much of a body is kept for a look at it
-SHOWN = 1024  # so much of each message is shown to a person
+SHOWN = 1024  # so much of each message is kept to be shown to a person,
+LINES = 16  # so many lines of it,
+LINE = 160  # and so many bytes of each
 RECEIVE = 256 * 1024
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
@@ -177,10 +179,12 @@ class Transcript:
             if part.mark == "*":
                 lines.append("* " + part.kept.decode())
                 continue
-            for line in bytes(part.kept).splitlines(keepends=True):
-                lines.append(f"{part.mark} {show(line, 160)[1:-1] if len(line) <= 160 else show(line, 160)}")
-            if part.size > len(part.kept):
-                lines.append(f"{part.mark} [… {part.size - len(part.kept):,} bytes more, not shown]")
+            shown = 0
+            for line in bytes(part.kept).splitlines(keepends=True)[:LINES]:
+                shown += len(line[:LINE])
+                lines.append(f"{part.mark} {show(line[:LINE])[1:-1]}")
+            if part.size > shown:
+                lines.append(f"{part.mark} [… {part.size:,} bytes in all, the rest is not shown]")
         if len(self._parts) > 40:
             lines.append(f"[… {len(self._parts) - 40} parts more, not shown]")
         return "\n".join(lines)

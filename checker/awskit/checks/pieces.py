@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..bench import KINDS, Bench, request_bytes
+from ..bench import HUGE, KINDS, Bench, request_bytes
+from ..client import Ending
 from ..model import check
 from .concurrency import expect_not_blocked
 
@@ -94,6 +95,27 @@ def _register(kind: str) -> None:
                         likely="EPOLLRDHUP, or a recv of 0 bytes after a complete request, taken for an abort",
                     )
                 bench.expect_file(reply, target)
+
+    @check(
+        f"pieces.{kind}_more_later",
+        f"a client that sends more while it reads its {kind} file still gets all of it",
+        "S9",
+        needs=(f"{kind}.large_equal",),
+    )
+    def more_later(bench: Bench) -> None:
+        target = bench.huge(kind)
+        with bench.stalled(target) as [(client, begun)]:
+            client.send(request_bytes(target))
+            reply = bench.finish(client, begun, target)
+        if reply.length < HUGE and reply.ending is Ending.RST:
+            bench.fail(
+                reply,
+                f"GET {target}, and a second request during the transfer: {reply.outline()}",
+                expected=f"{HUGE:,} bytes of body",
+                likely="close(2) with bytes of the client unread sends RST, and that destroys the end of the answer: shut"
+                " the writing side down first, and read away what still comes",
+            )
+        bench.expect_equal(reply, target)
 
 
 for _kind in KINDS:
