@@ -375,6 +375,11 @@ int sys_open(const char *path, int flags, mode_t mode)
     return (int)fake_call((struct fake_call){.name = CALL_open, .path = path, .arguments = {flags, mode}});
 }
 
+int sys_openat(int directory, const char *path, int flags)
+{
+    return (int)fake_call((struct fake_call){.name = CALL_openat, .path = path, .arguments = {directory, flags}});
+}
+
 int sys_openat2(int directory, const char *path, const struct open_how *how)
 {
     return (int)fake_call((struct fake_call){

@@ -44,6 +44,7 @@
     X(read, "fd, size")                                                                                                \
     X(write, "fd, count")                                                                                              \
     X(open, "flags, mode")                                                                                             \
+    X(openat, "directory, flags")                                                                                      \
     X(openat2, "directory, flags, resolve")                                                                            \
     X(fstat, "fd")                                                                                                     \
     X(setfl, "fd, flags")                                                                                              \
@@ -98,7 +99,7 @@ struct script_step {
     int count; /* of arguments */
     long arguments[4];
 
-    const char *path;                          /* open, openat2; NULL: any */
+    const char *path;                          /* open, openat, openat2; NULL: any */
     const char *text;                          /* send, write: the bytes at the front of what is sent; NULL: any */
     void *source;                              /* epoll_ctl: its data; NULL: any */
     struct script_iocb iocbs[SCRIPT_LIST_MAX]; /* io_submit */
@@ -121,6 +122,15 @@ struct script_step {
 #define WITH(...) .count = (int)(sizeof((long[]){__VA_ARGS__}) / sizeof(long)), .arguments = {__VA_ARGS__}
 #define GIVES(text_) .bytes = (text_), .result = (long)strlen(text_)
 void script_expect(struct script_step step);
+
+/* A common phrase: completions are collected. The eventfd is read, then `count` completions, {which read, its result}
+ * each, then no more. */
+#define expect_completions(event_fd, count_, ...)                                                                      \
+    do {                                                                                                               \
+        expect(read, WITH((event_fd), sizeof(uint64_t)), .result = sizeof(uint64_t));                                  \
+        expect(io_getevents, WITH((long)FAKE_CONTEXT), .completions = {__VA_ARGS__}, .result = (count_));              \
+        expect(io_getevents, WITH((long)FAKE_CONTEXT), .result = 0);                                                   \
+    } while (0)
 
 /* From now on `call` may come at any time and any number of times beside the script: it succeeds, moves all that it is
  * given and gives zeros. */
