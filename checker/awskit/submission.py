@@ -34,7 +34,7 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 MAKE_FOLDERS = ("", "src", "skel")  # contract U1
 BINARY = "aws"
-BUILD_SECONDS = 180.0  # a submission compiles in one to two seconds; a hanging one must end
+BUILD_SECONDS = 90.0  # a submission compiles in one to two seconds; a hanging one must end
 
 COMPILERS = ("cc", "gcc", "g++", "c++", "c99", "clang", "clang++", "tcc")
 _DYNAMIC_COMPILER = """\

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -129,11 +128,10 @@ def test_nothing_outlives_it() -> None:
     assert _running(marker) == []
 
 
-def test_nothing_outlives_a_checker_that_is_killed(submission: Callable[..., Path]) -> None:
+def test_nothing_outlives_a_checker_that_is_killed(tmp_path: Path) -> None:
     marker = f"2{os.getpid():08}.25"
-    path = submission("null.c", "-DMODE=PAUSE", "-pthread")
-    (path / "Makefile").write_text(f"aws:\n\tsleep {marker}\n")
-    checker = subprocess.Popen([AWSCHECK, "grade", path], stdout=subprocess.DEVNULL)
+    (tmp_path / "Makefile").write_text(f"aws:\n\tsleep {marker}\n")
+    checker = subprocess.Popen([AWSCHECK, "grade", tmp_path], stdout=subprocess.DEVNULL)
     try:
         wait_until(lambda: _running(marker), 60, "make runs in the box")
     finally:
@@ -142,11 +140,10 @@ def test_nothing_outlives_a_checker_that_is_killed(submission: Callable[..., Pat
     wait_until(lambda: not _running(marker), 60, "the box is gone with its checker")
 
 
-def test_a_checker_that_is_asked_to_end_cleans_up(submission: Callable[..., Path]) -> None:
+def test_a_checker_that_is_asked_to_end_cleans_up(tmp_path: Path) -> None:
     marker = f"3{os.getpid():08}.25"
-    path = submission("null.c", "-DMODE=SILENT", "-pthread")
-    (path / "Makefile").write_text(f"aws:\n\tsleep {marker}\n")
-    checker = subprocess.Popen([AWSCHECK, "grade", path], stderr=subprocess.PIPE, text=True)
+    (tmp_path / "Makefile").write_text(f"aws:\n\tsleep {marker}\n")
+    checker = subprocess.Popen([AWSCHECK, "grade", tmp_path], stderr=subprocess.PIPE, text=True)
     try:
         wait_until(lambda: _running(marker), 60, "make runs in the box")
         checker.terminate()

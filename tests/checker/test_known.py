@@ -48,6 +48,7 @@ def test_a_null_server_earns_nothing_else(mode: str, nulls: Gradings) -> None:
     graded = nulls[mode].result()
     assert graded.code == 1, graded.text + graded.errors
     assert graded.scored <= NULLS[mode], graded.text
+    assert "build.executable failed" not in graded.text
 
 
 def test_an_always_404_server_answers_but_finds_nothing(nulls: Gradings) -> None:
