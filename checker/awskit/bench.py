@@ -109,8 +109,7 @@ class Bench:
                 if begun.status != 200:
                     self.expect_file(self.finish(client, begun, target), target)
                 slow.append((client, begun))
-            for client in clients:
-                self.wait_stalled(client)
+            self.wait_stalled(clients)
             yield slow
 
     def finish(self, client: Client, begun: Reply, target: str) -> Reply:
@@ -142,7 +141,8 @@ class Bench:
 
     def sides(self) -> list[procfs.Connection]:
         """The server's ends of its connections, as the kernel shows them."""
-        return [row for row in procfs.connections(self.server.pid) if row.local_port == self.server.port]
+        rows = procfs.connections(self.server.pid)
+        return [row for row in rows if row.local_port == self.server.port and row.state != procfs.LISTEN]
 
     def side(self, client: Client) -> procfs.Connection | None:
         """The server's end of this connection, or None when it is gone."""
@@ -187,10 +187,11 @@ class Bench:
         """Wait until the server has received all that `client` sent: what is sent now is a new piece to it."""
 
         def consumed() -> bool:
-            if client.undelivered():
-                return False
+            undelivered = client.undelivered()  # looked at first: what it shows as delivered, `side` counts as come
             row = self.side(client)
-            return row is None or row.inode == 0 and row.state != 1 or row.inode != 0 and row.unread == 0
+            if row is None or row.inode == 0 and row.state != procfs.ESTABLISHED:
+                return True  # the server has ended the connection
+            return not undelivered and row.inode != 0 and row.unread == 0
 
         wait_until(consumed, self.patience, "the server receives what was sent")
 
@@ -204,16 +205,17 @@ class Bench:
                 return False
         return True
 
-    def wait_stalled(self, client: Client) -> None:
-        """Wait until the server's socket to a client that does not read is full and stays so: its next send has met, or
-        will meet, EAGAIN. The request must be for a `huge` file."""
-        looks, queued = 0, 0
+    def wait_stalled(self, clients: Iterable[Client]) -> None:
+        """Wait until the server's sockets to these clients, who do not read, are full and stay so for eight looks:
+        the next send to each has met, or will meet, EAGAIN. Their requests must be for `huge` files."""
+        ports = {client.port for client in clients}
+        looks, queued = 0, {}
 
         def stalled() -> bool:
             nonlocal looks, queued
-            row = self.side(client)
-            now = row.unsent if row else 0
-            looks, queued = (looks + 1, now) if now and now == queued else (0, now)
+            now = {row.remote_port: row.unsent for row in self.sides() if row.remote_port in ports}
+            full = len(now) == len(ports) and all(now.values())
+            looks, queued = (looks + 1 if full and now == queued else 0), now
             return looks > 8
 
         wait_until(stalled, self.patience, "the server fills its socket to a client that does not read")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..bench import Bench, request_bytes, wait_until
 from ..client import Client
 from ..model import Failure, check
-from ..procfs import listening_ports
+from ..procfs import ESTABLISHED, listening_ports
 
 SEVERAL = 10
 
@@ -121,11 +121,15 @@ def _come_and_go(bench: Bench, count: int) -> None:
 
 def _wait_accepted_unless_deferred(bench: Bench, clients: list[Client]) -> None:
     """Wait for accept(2), unless the listener has TCP_DEFER_ACCEPT: there a silent client is rightly not accepted, and
-    its connection is none yet on the server's side. The kernel then shows no row in state ESTABLISHED (1)."""
+    its connection is none yet on the server's side. The kernel then shows no row in state ESTABLISHED."""
 
     def undecided() -> list[Client]:
         sides = {row.remote_port: row for row in bench.sides()}
-        return [one for one in clients if (row := sides.get(one.port)) is not None and row.state == 1 and not row.inode]
+        return [
+            one
+            for one in clients
+            if (row := sides.get(one.port)) is not None and row.state == ESTABLISHED and not row.inode
+        ]
 
     wait_until(
         lambda: not undecided(), bench.patience, f"the server accepts {len(clients)} client(s) that say nothing yet"

@@ -112,8 +112,8 @@ def _register(kind: str) -> None:
                 reply,
                 f"GET {target}, and a second request during the transfer: {reply.outline()}",
                 expected=f"{HUGE:,} bytes of body",
-                likely="close(2) with bytes of the client unread sends RST, and that destroys the end of the answer: shut"
-                " the writing side down first, and read away what still comes",
+                likely="close(2) with bytes of the client unread sends RST, and that destroys the end of the answer:"
+                " shut the writing side down first, and read away what still comes",
             )
         bench.expect_equal(reply, target)
 

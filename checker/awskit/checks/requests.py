@@ -131,5 +131,6 @@ def _register(fixture: Fixture) -> None:
         _expect_exactly(bench, fixture)
 
 
-for _path in sorted(FOLDER.glob("*.req")):
-    _register(read_fixture(_path))
+FIXTURES = [read_fixture(path) for path in sorted(FOLDER.glob("*.req"))]
+for _fixture in FIXTURES:
+    _register(_fixture)
