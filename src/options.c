@@ -99,7 +99,7 @@ static bool read_bytes(const char *text, size_t *bytes)
     const char *rest;
     unsigned shift = 0;
 
-    if (!read_number(text, SIZE_MAX >> 31, &number, &rest))
+    if (!read_number(text, SIZE_MAX, &number, &rest))
         return false;
     if (*rest != '\0') {
         const char *suffix = strchr("KMG", *rest);
@@ -108,7 +108,7 @@ static bool read_bytes(const char *text, size_t *bytes)
         shift = 10 * (unsigned)(*suffix == 'K' ? 1 : *suffix == 'M' ? 2 : 3);
     }
     *bytes = (size_t)number << shift;
-    return *bytes >= POOL_BUFFER_SIZE;
+    return number <= SIZE_MAX >> shift && *bytes >= POOL_BUFFER_SIZE;
 }
 
 static bool read_seconds(const char *text, int64_t *milliseconds)
@@ -117,8 +117,10 @@ static bool read_seconds(const char *text, int64_t *milliseconds)
     if (strspn(text, "0123456789.") != strlen(text))
         return false;
     double seconds = strtod(text, &end);
+    if (*end != '\0' || seconds > TIMEOUT_MAX_S)
+        return false;
     *milliseconds = (int64_t)(seconds * 1000);
-    return *end == '\0' && seconds <= TIMEOUT_MAX_S && *milliseconds > 0;
+    return *milliseconds > 0;
 }
 
 /* Store the value of the option `name`. Returns NULL, or what the value should have been. */
@@ -161,6 +163,8 @@ static const char *option_name(int value)
 enum options_verdict options_parse(int argc, char *argv[], struct options *options, char error[OPTIONS_ERROR_SIZE])
 {
     int name;
+    /* The word of the option that is looked at. optind may be at it still, at the x of "-xy", or behind it. */
+    int word = 1;
 
     *options = (struct options){.address = "0.0.0.0",
                                 .root = ".",
@@ -170,14 +174,15 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *optio
                                 .head_timeout_ms = DEFAULT_HEAD_TIMEOUT_MS,
                                 .send_timeout_ms = DEFAULT_SEND_TIMEOUT_MS};
     optind = 0; /* glibc's way to start over */
-    while ((name = getopt_long(argc, argv, ":p:a:r:Vh", long_options, NULL)) != -1) {
+    /* "+": in the order given, nothing is moved to the end. */
+    while ((name = getopt_long(argc, argv, "+:p:a:r:Vh", long_options, NULL)) != -1) {
         if (name == 'h')
             return OPTIONS_HELP;
         if (name == 'V')
             return OPTIONS_VERSION;
         if (name == '?' || name == ':') {
             snprintf(error, OPTIONS_ERROR_SIZE, "%s '%.100s'; try 'aws --help'",
-                     name == '?' ? "unknown option or unwanted value:" : "a value is missing after", argv[optind - 1]);
+                     name == '?' ? "unknown option or unwanted value:" : "a value is missing after", argv[word]);
             return OPTIONS_BAD;
         }
         const char *wanted = store(name, optarg, options);
@@ -185,6 +190,7 @@ enum options_verdict options_parse(int argc, char *argv[], struct options *optio
             snprintf(error, OPTIONS_ERROR_SIZE, "--%s wants %s, not '%.100s'", option_name(name), wanted, optarg);
             return OPTIONS_BAD;
         }
+        word = optind;
     }
     if (optind < argc) {
         snprintf(error, OPTIONS_ERROR_SIZE, "there is nothing to be done with '%.100s'; try 'aws --help'",
