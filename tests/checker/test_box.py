@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from awskit.bench import wait_until
-from conftest import AWSCHECK, LIMIT_S
+from grading import AWSCHECK, LIMIT_S
 
 RUNNER = Path(__file__).with_name("run_in_box.py")
 

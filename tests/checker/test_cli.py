@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Graded, awscheck
+from grading import ROOT, Graded, awscheck
 
 PLAIN = ROOT / "fixtures" / "submissions" / "plain"
 BROKEN = ROOT / "fixtures" / "submissions" / "does-not-compile"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, Graded
+from grading import ROOT, Graded
 
 KNOWN = sorted(path.parent for path in (ROOT / "fixtures" / "submissions").glob("*/expected.toml"))
 
@@ -78,9 +78,10 @@ def test_an_unusual_honest_design_gets_all_marks(
     submit: Callable[..., Future[Graded]], submission: Callable[..., Path]
 ) -> None:
     """Edge-triggered, dual-stack, vectored RWF_NOWAIT reads, completions from the ring in user space, static binary."""
-    graded = submit(submission("ring.c", "-static", "-laio"), "--seed", 1).result()
+    items = ("mechanism.epoll", "mechanism.sendfile", "mechanism.aio", 13, 17, 18, 24, 26, 29, 33, 35)
+    graded = submit(submission("ring.c", "-static", "-laio"), "--seed", 1, "--only", *items).result()
     assert graded.code == 0, graded.text
-    assert graded.results["score"] == 90
+    assert graded.results["score"] == 1 + 2 + 2 + 3 + 5 + 2 + 5 + 2 + 5 + 6 + 5
 
 
 def test_calls_for_show_earn_nothing(submit: Callable[..., Future[Graded]], submission: Callable[..., Path]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from awskit.memory import _is_harmless
-from conftest import Graded
+from grading import Graded
 
 # Item 13: answers an HTTP/1.0 request, 2 points and 1 for memory.
 MODES = ("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH")
