@@ -7,12 +7,12 @@
 #include "fake_sys.h"
 
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "unit.h"
 
 #define STEPS_MAX 512
 
@@ -173,9 +173,9 @@ static void check_iocbs(const struct fake_call *call, const struct script_step *
 }
 
 /* The step that expects `call`, or a failed test. */
-static const struct script_step *match(const struct fake_call *call)
+static struct script_step *match(const struct fake_call *call)
 {
-    const struct script_step *step = &steps[step_next];
+    struct script_step *step = &steps[step_next];
     if (step_next == step_count)
         refuse(call, NULL, "end");
     if (step->name != call->name)
@@ -274,15 +274,16 @@ static void give(const struct fake_call *call, const struct script_step *step)
 static long script_answer(struct fake_call *call)
 {
     struct script_step free_of_charge = {.name = call->name};
-    const struct script_step *step = &free_of_charge;
+    struct script_step *step = &free_of_charge;
     bool scripted = step_next < step_count && steps[step_next].name == call->name;
+    bool moves_out = call->name == CALL_send || call->name == CALL_write || call->name == CALL_sendfile;
 
+    if (moves_out)
+        free_of_charge.result = ALL;
     if (scripted || !allowed[call->name])
         step = match(call);
-    else if (call->name == CALL_send || call->name == CALL_write)
-        free_of_charge.result = call->arguments[1];
-    else if (call->name == CALL_sendfile)
-        free_of_charge.result = call->arguments[3];
+    if (moves_out && step->result == ALL)
+        step->result = call->arguments[call->name == CALL_sendfile ? 3 : 1];
     if (step->result >= 0)
         give(call, step);
     return step->result;

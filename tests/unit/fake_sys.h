@@ -70,6 +70,9 @@ enum fake_name { FAKE_CALLS(FAKE_CALL_NUMBER) FAKE_CALL_COUNT };
 /* An argument that does not matter. */
 #define ANY LONG_MIN
 
+/* As result of send, write and sendfile: all that it was given. */
+#define ALL LONG_MAX
+
 /* What sys_io_setup gives. */
 #define FAKE_CONTEXT ((io_context_t)0x10)
 
@@ -142,7 +145,7 @@ void script_is_over(void);
 
 /* Bytes that went out, in order, whatever the descriptor. */
 struct script_bytes {
-    char bytes[1 << 17];
+    char bytes[2 << 20];
     size_t length;
 };
 extern struct script_bytes script_sent;    /* by send */

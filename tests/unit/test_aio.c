@@ -9,8 +9,6 @@
  */
 #include "aio.h"
 
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -19,6 +17,7 @@
 #include <sys/eventfd.h>
 
 #include "fake_sys.h"
+#include "unit.h"
 
 #define CONTEXT ((long)FAKE_CONTEXT)
 #define READS 140

@@ -3,13 +3,12 @@
  */
 #include "pool.h"
 
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <signal.h>
 
 #include "alloc_faults.h"
 #include "fake_sys.h"
+#include "unit.h"
 
 #define WARM 32 /* free buffers that keep their pages: one default window of 4 MiB */
 
