@@ -21,8 +21,8 @@ static const char not_found[] = "Not Found\n";
 static const char *imf_date(time_t when, char out[IMF_DATE_SIZE])
 {
     struct tm tm;
-    /* A time whose year does not fit an int can only come from a damaged inode: the Epoch stands for it. */
-    if (!gmtime_r(&when, &tm) || tm.tm_year + 1900 > 9999 || tm.tm_year + 1900 < 0)
+    /* The grammar wants four digits. Another year can only come from a damaged inode: the Epoch stands for it. */
+    if (!gmtime_r(&when, &tm) || tm.tm_year + 1900 > 9999 || tm.tm_year + 1900 < 1000)
         gmtime_r(&(time_t){0}, &tm);
     strftime(out, IMF_DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", &tm);
     return out;

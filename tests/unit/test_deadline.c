@@ -3,8 +3,7 @@
  */
 #include "deadline.h"
 
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
+#include "unit.h"
 
 #define NEVER (-1)
 

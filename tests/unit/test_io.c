@@ -3,10 +3,10 @@
  */
 #include "io.h"
 
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <limits.h>
+
+#include "unit.h"
 
 Test(io, every_result_has_one_verdict)
 {

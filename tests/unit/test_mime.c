@@ -3,8 +3,7 @@
  */
 #include "mime.h"
 
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
+#include "unit.h"
 
 #define UNKNOWN "application/octet-stream"
 
@@ -12,7 +11,7 @@ static void expect_types(const char *const rows[][2], size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const char *got = mime_type(rows[i][0]);
-        cr_expect(eq(str, (char *)got, (char *)rows[i][1]), "of %s", rows[i][0]);
+        cr_expect(eq(str, text(got), text(rows[i][1])), "of %s", rows[i][0]);
     }
 }
 

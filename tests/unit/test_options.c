@@ -3,13 +3,12 @@
  */
 #include "options.h"
 
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "pool.h"
+#include "unit.h"
 
 #define WORDS_MAX 8
 
@@ -37,9 +36,9 @@ Test(options, without_any_the_assignment_s_defaults_hold)
     char name[] = "aws", *argv[] = {name, NULL};
 
     cr_assert(eq(int, options_parse(1, argv, &options, error), OPTIONS_RUN));
-    cr_expect(eq(str, (char *)options.address, "0.0.0.0"));
-    cr_expect(eq(str, (char *)options.root, "."));
-    cr_expect(zero(ptr, (void *)options.trace));
+    cr_expect(eq(str, text(options.address), text("0.0.0.0")));
+    cr_expect(eq(str, text(options.root), text(".")));
+    cr_expect(zero(ptr, text(options.trace)));
     cr_expect(eq(u16, options.port, 8888));
     cr_expect(eq(sz, options.window, (size_t)4 << 20));
     cr_expect(eq(sz, options.dynamic_memory, (size_t)256 << 20));
@@ -52,14 +51,14 @@ Test(options, each_can_be_set_in_its_short_and_its_long_form)
 {
     cr_assert(eq(int, PARSE("-p", "80", "-a", "::1", "-r", "/srv"), OPTIONS_RUN));
     cr_expect(eq(u16, options.port, 80));
-    cr_expect(eq(str, (char *)options.address, "::1"));
-    cr_expect(eq(str, (char *)options.root, "/srv"));
+    cr_expect(eq(str, text(options.address), text("::1")));
+    cr_expect(eq(str, text(options.root), text("/srv")));
 
     cr_assert(eq(int, PARSE("--port=81", "--address", "127.0.0.1", "--root=/www", "--trace=/tmp/t"), OPTIONS_RUN));
     cr_expect(eq(u16, options.port, 81));
-    cr_expect(eq(str, (char *)options.address, "127.0.0.1"));
-    cr_expect(eq(str, (char *)options.root, "/www"));
-    cr_expect(eq(str, (char *)options.trace, "/tmp/t"));
+    cr_expect(eq(str, text(options.address), text("127.0.0.1")));
+    cr_expect(eq(str, text(options.root), text("/www")));
+    cr_expect(eq(str, text(options.trace), text("/tmp/t")));
 
     cr_assert(eq(int, PARSE("--window=1M", "--dynamic-memory=2M", "--max-connections=5"), OPTIONS_RUN));
     cr_expect(eq(sz, options.window, (size_t)1 << 20));
@@ -185,7 +184,7 @@ Test(options, a_bad_value_is_named_with_what_it_should_have_been)
 Test(options, the_short_form_of_a_bad_value_is_called_by_its_long_name)
 {
     cr_assert(eq(int, PARSE("-pX"), OPTIONS_BAD));
-    cr_assert(eq(str, error, "--port wants a port from 0 to 65535, not 'X'"));
+    cr_assert(eq(str, error, text("--port wants a port from 0 to 65535, not 'X'")));
 }
 
 Test(options, as_many_connections_as_an_int_counts_are_accepted)
@@ -215,7 +214,7 @@ Test(options, what_is_not_an_option_is_named_with_the_way_out)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cr_expect(eq(int, parse_words(rows[i].words, rows[i].count), OPTIONS_BAD), "row %zu was taken", i);
-        cr_expect(eq(str, error, (char *)rows[i].said), "row %zu", i);
+        cr_expect(eq(str, error, text(rows[i].said)), "row %zu", i);
     }
 }
 
@@ -227,7 +226,7 @@ Test(options, an_endless_word_is_cut_so_that_the_line_keeps_its_end)
 
     cr_assert(eq(int, PARSE(word), OPTIONS_BAD));
     char *end = strchr(error, '\'') + 1 + 100;
-    cr_assert(eq(str, end, "'; try 'aws --help'"));
+    cr_assert(eq(str, end, text("'; try 'aws --help'")));
 
     cr_assert(eq(int, PARSE("--dynamic-memory", word), OPTIONS_BAD));
     cr_assert(eq(chr, error[strlen(error) - 1], '\''));

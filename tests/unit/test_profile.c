@@ -3,8 +3,7 @@
  */
 #include "profile.h"
 
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
+#include "unit.h"
 
 Test(profile, a_file_is_200_and_every_other_finding_404)
 {
@@ -27,6 +26,6 @@ Test(profile, a_file_is_200_and_every_other_finding_404)
 
 Test(profile, each_status_has_the_reason_of_rfc_9110)
 {
-    cr_expect(eq(str, (char *)profile_reason(200), "OK"));
-    cr_expect(eq(str, (char *)profile_reason(404), "Not Found"));
+    cr_expect(eq(str, text(profile_reason(200)), text("OK")));
+    cr_expect(eq(str, text(profile_reason(404)), text("Not Found")));
 }
