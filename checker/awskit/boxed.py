@@ -25,9 +25,8 @@ HOST = "127.0.0.1"
 PORT = 8888  # contract U2
 TIME_WAIT = 0x06
 
-# Sanitizers reserve terabytes of addresses for their shadow. A binary that names one gets no limit of address space.
+# Sanitizers reserve terabytes for their shadow memory. A binary that names one gets no limit of memory.
 SANITIZERS = (b"__asan_init", b"__tsan_init", b"__msan_init", b"__hwasan_init")
-ADDRESS_SPACE = 16 << 30
 PT_INTERP = 3
 
 
@@ -39,11 +38,17 @@ class Program:
     binary: str
 
     def sanitized(self) -> bool:
-        """Whether the binary names a sanitizer. Used for a limit, never for marks."""
+        """Whether the binary names a sanitizer that has memory of its own."""
         data = (self.folder / self.binary).read_bytes()
         return any(name in data for name in SANITIZERS)
 
-    def is_static(self) -> bool:
+    def hides_memory(self) -> str:
+        """Why valgrind cannot see what the program allocates, or "" if it can."""
+        if self.sanitized():
+            return "built with a sanitizer"
+        return "linked statically" if self._is_static() else ""
+
+    def _is_static(self) -> bool:
         """Whether it is an ELF file that asks for no dynamic loader (elf(5), PT_INTERP), of this machine's word size."""
         data = (self.folder / self.binary).read_bytes()
         if data[:5] != b"\x7fELF\x02":
@@ -178,10 +183,9 @@ class BoxedLauncher(Launcher):
     def _spawn(self, tree: Tree, nofile: int | None, network: namespace.NetworkNamespace | None) -> BoxedServer:
         folder = self.sandbox.mount(self.program.folder, "/submission")
         site = self.sandbox.mount(tree.root, "/site")
-        free = bool(self.wrapper) or self.program.sanitized()
-        limits = Limits(
-            cpu_seconds=300, file_bytes=64 * MIB, open_files=nofile, address_space=None if free else ADDRESS_SPACE
-        )
+        limits = Limits(cpu_seconds=300, file_bytes=64 * MIB, open_files=nofile)
+        if self.wrapper or self.program.sanitized():
+            limits = replace(limits, memory_bytes=None)
         command = f"{folder.inside}/{self.program.binary}"
         process = self.sandbox.spawn(
             [*self.wrapper, command], (folder, site), site.inside, limits, network, self.tracer

@@ -156,14 +156,14 @@ class Grader:
         folder = self.folder / "submission"
         submission.take(self.path, folder)
         self._program, self.build_log = submission.build(self.sandbox, folder)
-        if self._program.is_static() and any(item.memory for item in self.rubric.items):
-            self._for_memory = self._build_dynamically()
+        if self._program.hides_memory() and any(item.memory for item in self.rubric.items):
+            self._for_memory = self._build_for_valgrind()
 
-    def _build_dynamically(self) -> Program | None:
-        """A second build of a program that is linked statically: valgrind cannot see what the first one allocates. None
-        where it does not succeed; the memory points then say that they could not be judged."""
-        folder, tools = self.folder / "submission-dynamic", self.folder / "compilers"
-        submission.make_dynamic_compilers(tools)
+    def _build_for_valgrind(self) -> Program | None:
+        """A second build of a program that valgrind cannot look into as it is. None where it does not succeed; the
+        memory points then say that they could not be judged."""
+        folder, tools = self.folder / "submission-for-valgrind", self.folder / "compilers"
+        submission.make_plain_compilers(tools)
         submission.take(self.path, folder)
         with contextlib.suppress(Failure):
             return submission.build(self.sandbox, folder, tools)[0]

@@ -90,8 +90,8 @@ def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[tuple
     say; Failure if not; Trouble if there is no complete report."""
     if not Path(VALGRIND).exists():
         raise Trouble("valgrind is not installed")
-    if launcher.program.is_static():
-        raise Trouble("the program is linked statically: valgrind does not see what it allocates")
+    if why := launcher.program.hides_memory():
+        raise Trouble(f"the program is {why}: valgrind does not see what it allocates")
     with _started(launcher, tree) as (server, listener):
         bench = Bench(launcher, tree, server, seed, patience=PATIENCE)
         if not server.ready():

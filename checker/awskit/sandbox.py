@@ -5,7 +5,7 @@ As a picture, from the outside to the inside:
     [strace]            only for evidence: outside of the box, so that the box cannot touch what it writes
     setpriv             an unprivileged real user id, where the checker is root
     bwrap               own user, pid, mount, IPC and UTS namespaces; nested user namespaces forbidden
-    prlimit             limits, set in the new user namespace, so that processes are counted for this box alone
+    prlimit, choom      limits, set in the new user namespace, so that processes are counted for this box alone
     [valgrind]          only for the memory points
     the command
 
@@ -48,14 +48,14 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LC_ALL":
 
 @dataclass(frozen=True)
 class Limits:
-    """What one command may use: seconds on a CPU, processes and threads, bytes of one file, open files (None: this
-    machine's custom), bytes of address space (None: unlimited, as sanitizers and valgrind need it)."""
+    """What one command may use: seconds on a CPU, processes and threads, bytes of one file, bytes of private memory
+    (None: unlimited, as sanitizers and valgrind reserve terabytes), open files (None: this machine's custom)."""
 
     cpu_seconds: int
     processes: int = 256
     file_bytes: int = 256 * MIB
+    memory_bytes: int | None = 4096 * MIB
     open_files: int | None = None
-    address_space: int | None = None
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ class Sandbox:
         the thread that started it ends (prctl(2) PR_SET_PDEATHSIG), which is wanted when the checker itself dies.
         """
         environment = {**ENVIRONMENT, "PATH": f"{tools}:{ENVIRONMENT['PATH']}"} if tools else ENVIRONMENT
-        line = [*self._setpriv(), *self._box(mounts, cwd, environment), *_prlimit(limits, self.isolation), *command]
+        line = [*self._setpriv(), *self._box(mounts, cwd, environment), *_limit(limits, self.isolation), *command]
         receive, send = os.pipe()
         line = [*tracer, *(str(send) if word == INFO else word for word in line)]
         try:
@@ -366,13 +366,15 @@ def _executable(pid: int) -> str:
         return ""
 
 
-def _prlimit(limits: Limits, isolation: Isolation) -> list[str]:
+def _limit(limits: Limits, isolation: Isolation) -> list[str]:
     line = ["/usr/bin/prlimit", "--core=0", f"--cpu={limits.cpu_seconds}", f"--fsize={limits.file_bytes}"]
     # Outside of a box an ordinary user's own processes would be counted, too.
     if isolation.box or isolation.user is not None:
         line.append(f"--nproc={limits.processes}")
     if limits.open_files is not None:
         line.append(f"--nofile={limits.open_files}")
-    if limits.address_space is not None:
-        line.append(f"--as={limits.address_space}")
-    return [*line, "--"]
+    if limits.memory_bytes is not None:
+        # Not the address space: every thread of a program reserves some of that, and uses little.
+        line.append(f"--data={limits.memory_bytes}")
+    # Should the machine's memory run out all the same, the kernel is to kill this first (proc(5), oom_score_adj).
+    return [*line, "--", "/usr/bin/choom", "-n", "1000", "--"]

@@ -78,6 +78,15 @@ def test_a_file_and_the_memory_for_files_are_limited() -> None:
     assert int(many.stdout) <= 64
 
 
+def test_memory_is_limited_and_it_is_the_first_to_go_when_the_machine_has_none() -> None:
+    """The figures are read: using up so much would hurt the machine that the test runs on."""
+    done = box("grep -E 'Max (data|core|cpu)' /proc/self/limits; cat /proc/self/oom_score_adj")
+    assert re.search(rf"Max data size +{4 << 30} ", done.stdout)
+    assert re.search(r"Max core file size +0 ", done.stdout)
+    assert re.search(r"Max cpu time +10 ", done.stdout)
+    assert done.stdout.splitlines()[-1] == "1000"
+
+
 def test_output_is_taken_without_end_and_kept_in_part() -> None:
     done = box("echo begin; head -c 50M /dev/zero | tr '\\0' x; echo; echo end")
     assert done.returncode == 0

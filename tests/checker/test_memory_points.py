@@ -61,10 +61,11 @@ def test_a_server_that_only_crashes_under_valgrind_loses_the_point(gradings: Gra
     assert "ended by SIGFPE in divide (null.c:" in _output(graded)
 
 
-def test_a_static_program_is_linked_again_for_valgrind(
-    submit: Callable[..., Future[Graded]], submission: Callable[..., Path]
+@pytest.mark.parametrize("option", ["-static", "-fsanitize=address,undefined"])
+def test_a_program_that_valgrind_cannot_look_into_is_built_again(
+    option: str, submit: Callable[..., Future[Graded]], submission: Callable[..., Path]
 ) -> None:
-    graded = submit(submission("null.c", "-DMODE=LEAKY", "-pthread", "-static"), "--seed", 1, "--only", 13).result()
+    graded = submit(submission("null.c", "-DMODE=LEAKY", "-pthread", option), "--seed", 1, "--only", 13).result()
     assert graded.item(13)["score"] == 2, graded.text
     assert "in keep_nothing_of (null.c:" in _output(graded)
 
