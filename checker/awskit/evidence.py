@@ -10,16 +10,18 @@ strace; one that the machine does not have is skipped by the `?`.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .bench import Bench
+from . import procfs
+from .bench import Bench, wait_until
 from .boxed import BoxedLauncher, BoxedServer
-from .model import Trouble
+from .model import Failure, Trouble
 
 READS = ("read", "readv", "pread64", "preadv", "preadv2", "splice", "copy_file_range", "sendfile", "mmap")
 EPOLL_WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
@@ -177,22 +179,31 @@ def _number(text: str) -> int:
 
 @dataclass(frozen=True)
 class Witness:
-    """A traced server and its log. `trace` may be called while it runs and after it was stopped."""
+    """A traced server and its log."""
 
     bench: Bench
     server: BoxedServer
     log: Path
 
     def trace(self) -> Trace:
-        """What it has done so far. Complete only after `server.stop()`: strace writes a call when it has returned."""
+        """What it has done so far. The calls that just returned may be missing: strace writes them a moment later."""
         return parse(self.log.read_text(errors="replace"), self.server.command)
+
+    def finish(self) -> Trace:
+        """All that it has done, and its end. When every thread sleeps in a call, strace has written all before that; a
+        thread that it still holds is in state t. (A signal that the server may handle as it likes would end it later or
+        never: LeakSanitizer, for one, hangs under a tracer.)"""
+        with contextlib.suppress(Failure):  # a server that never sleeps is ended without that
+            wait_until(lambda: set(procfs.states(self.server.pid)) <= {"S"}, self.bench.patience, "the server sleeps")
+        self.server.stop(signal.SIGKILL)
+        return self.trace()
 
     def path(self, target: str) -> str:
         """The path under which the server sees the file of `target`."""
         return f"{self.server.site}{target}"
 
 
-@contextmanager
+@contextlib.contextmanager
 def witness(bench: Bench) -> Iterator[Witness]:
     """A server like the bench's, started anew under strace. Trouble where that cannot be done."""
     if not isinstance(bench.launcher, BoxedLauncher):
@@ -205,4 +216,4 @@ def witness(bench: Bench) -> Iterator[Witness]:
         try:
             yield Witness(replace(bench, server=server), server, log)
         finally:
-            server.stop()
+            server.stop(signal.SIGKILL)

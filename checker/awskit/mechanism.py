@@ -23,8 +23,7 @@ def uses_epoll(bench: Bench) -> None:
             _expect_waiting_in_epoll(seen)
             client.send(request[len(request) // 2 :])
             seen.bench.expect_answer(client.read_head(), f"GET {target} in two pieces")
-        seen.server.stop()
-        trace = seen.trace()
+        trace = seen.finish()
         if not trace.watched_listener(seen.server.port):
             raise Failure(
                 "the listening socket was never given to epoll",
@@ -72,8 +71,7 @@ def _list(calls: list[Call]) -> str:
 def uses_sendfile(bench: Bench) -> None:
     with witness(bench) as seen:
         served = [_serve(seen, target) for target in (seen.bench.small("static"), seen.bench.large("static"))]
-        seen.server.stop()
-        trace = seen.trace()
+        trace = seen.finish()
         for target, port, length in served:
             sent = trace.bytes_sent_by_sendfile(seen.path(target), port)
             if sent < length:
@@ -89,8 +87,7 @@ def uses_sendfile(bench: Bench) -> None:
 def uses_aio(bench: Bench) -> None:
     with witness(bench) as seen:
         served = [_serve(seen, target) for target in (seen.bench.small("dynamic"), seen.bench.large("dynamic"))]
-        seen.server.stop()
-        trace = seen.trace()
+        trace = seen.finish()
         for target, _, length in served:
             path = seen.path(target)
             asked = trace.read_by_aio(path, length)
