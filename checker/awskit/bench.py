@@ -214,11 +214,24 @@ class Bench:
         def stalled() -> bool:
             nonlocal looks, queued
             now = {row.remote_port: row.unsent for row in self.sides() if row.remote_port in ports}
-            full = len(now) == len(ports) and all(now.values())
-            looks, queued = (looks + 1 if full and now == queued else 0), now
-            return looks > 8
+            looks, queued = (looks + 1 if all(now.values()) and now == queued else 0), now
+            # One whose connection has ended does not stall any more: what came of it, reading will show.
+            return looks > 8 or len(now) < len(ports)
 
         wait_until(stalled, self.patience, "the server fills its socket to a client that does not read")
+
+    def settled_descriptors(self) -> dict[tuple[int, int], str]:
+        """The server's open descriptors, when their number has stayed for eight looks."""
+        looks, links = 0, {}
+
+        def settled() -> bool:
+            nonlocal looks, links
+            now = procfs.descriptors(self.server.pid)
+            looks, links = (looks + 1 if len(now) == len(links) else 0), now
+            return looks > 8
+
+        wait_until(settled, self.patience, "the number of the server's descriptors stays")
+        return links
 
     def wait_idle(self, what: str) -> None:
         """Wait until the server sleeps, as one must that has nothing to do: Failure if it goes on burning the CPU.

@@ -21,8 +21,8 @@ pytestmark = [
 ]
 
 CALL = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (-?\d+|\?|0x[0-9a-f]+)(.*)")
-# What a served request may call, and why none of it can wait: sockets and the eventfd are O_NONBLOCK (asserted below), a
-# document is opened with O_NONBLOCK and read by sendfile(2) or AIO, io_getevents(2) is told not to wait.
+# What a served request may call, and why none of it can wait: sockets and the eventfd are O_NONBLOCK (asserted below),
+# a document is opened with O_NONBLOCK and read by sendfile(2) or AIO, io_getevents(2) is told not to wait.
 ALLOWED = set(
     "epoll_wait epoll_pwait epoll_ctl accept4 recvfrom sendto sendfile shutdown close ioctl setsockopt getsockopt"
     " openat2 openat fstat newfstatat statx fadvise64 readahead fcntl io_submit io_getevents read clock_gettime"

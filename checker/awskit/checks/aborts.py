@@ -83,4 +83,3 @@ def _expect_over(bench: Bench, gone: list[Client], what: str) -> None:
     bench.expect_alive(what)
     bench.wait_released(gone)
     bench.expect_well(what)
-    bench.wait_idle(what)

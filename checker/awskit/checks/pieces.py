@@ -223,15 +223,24 @@ def idle_after_close(bench: Bench) -> None:
 
 
 def _register_idle(kind: str) -> None:
-    @check(
-        f"idle.{kind}_slow_reader",
-        f"a client that does not read its {kind} file costs no CPU",
-        "S1",
-        needs=(f"{kind}.large_equal",),
-    )
+    needs = (f"{kind}.large_equal",)
+
+    @check(f"idle.{kind}_slow_reader", f"a client that does not read its {kind} file costs no CPU", "S1", needs=needs)
     def idle_slow_reader(bench: Bench) -> None:
         with bench.stalled(bench.huge(kind)):
             bench.wait_idle(f"a client has a {kind} file under way and does not read")
+
+    @check(
+        f"idle.{kind}_after_abort",
+        f"a client that left in mid-transfer of a {kind} file costs no CPU",
+        "S9",
+        needs=needs,
+    )
+    def idle_after_abort(bench: Bench) -> None:
+        with bench.stalled(bench.huge(kind)) as [(client, _begun)]:
+            client.abort()
+        bench.expect_alive("a client reset the connection in mid-transfer")
+        bench.wait_idle(f"a client had a {kind} file under way and has left")
 
 
 for _kind in KINDS:
