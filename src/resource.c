@@ -72,6 +72,9 @@ static bool split_target(const char *target, size_t length, struct http_parser_u
     http_parser_url_init(url);
     if (http_parser_parse_url(target, length, 0, url) != 0 || !(url->field_set & (1u << UF_PATH)))
         return false;
+    /* The asterisk-form is a path to the parser, and so is "*static/f", which is of no form. */
+    if (target[url->field_data[UF_PATH].off] != '/')
+        return false;
     if (!(url->field_set & (1u << UF_SCHEMA)))
         return true;
     size_t scheme = url->field_data[UF_SCHEMA].len;
