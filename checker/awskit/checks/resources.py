@@ -108,6 +108,7 @@ def for_files(bench: Bench) -> None:
                 client.send(request_bytes(own.small(KINDS[number % 2])))
             for number, client in enumerate(clients):
                 reply = own.read(client, own.small(KINDS[number % 2]))
+                client.close()  # a server that lingers waits for that, with a descriptor in its hand
                 if reply.status == 200:
                     own.expect_file(reply, own.small(KINDS[number % 2]))
                 else:
