@@ -53,23 +53,52 @@ static int argument_count(enum fake_name name)
     return count;
 }
 
+/* The content of every file, over and over. A prime length: no page, buffer or window looks like its neighbour. */
+#define PATTERN_SIZE 65521
+
+static const char *pattern(void)
+{
+    static char bytes[PATTERN_SIZE];
+    static bool is_made;
+
+    for (uint32_t i = 0, noise = 1; !is_made && i < PATTERN_SIZE; i++) {
+        noise = noise * 1664525 + 1013904223;
+        bytes[i] = (char)(noise >> 24);
+    }
+    is_made = true;
+    return bytes;
+}
+
+/* Bytes from `offset` on until the pattern starts again, at most `count`. */
+static size_t run_length(uint64_t offset, size_t count)
+{
+    size_t run = PATTERN_SIZE - (size_t)(offset % PATTERN_SIZE);
+    return run < count ? run : count;
+}
+
 char fake_byte(uint64_t offset)
 {
-    /* Neither a page, nor a buffer, nor a window may look like its neighbour. */
-    return (char)((offset * 2654435761U) >> 13 ^ offset >> 12);
+    return pattern()[offset % PATTERN_SIZE];
 }
 
 void fake_fill(char *buffer, uint64_t offset, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        buffer[i] = fake_byte(offset + i);
+    for (size_t done = 0, run; done < count; done += run) {
+        run = run_length(offset + done, count - done);
+        memcpy(buffer + done, pattern() + (offset + done) % PATTERN_SIZE, run);
+    }
 }
 
 size_t fake_differs_at(const char *buffer, uint64_t offset, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (buffer[i] != fake_byte(offset + i))
-            return i;
+    for (size_t done = 0, run; done < count; done += run) {
+        run = run_length(offset + done, count - done);
+        if (memcmp(buffer + done, pattern() + (offset + done) % PATTERN_SIZE, run) == 0)
+            continue;
+        while (buffer[done] == fake_byte(offset + done))
+            done++;
+        return done;
+    }
     return count;
 }
 
