@@ -31,7 +31,7 @@ void trace_close(struct trace *trace)
 void trace_edge(const struct trace *trace, uint64_t number, int fd, const char *from, const char *to)
 {
     char line[160];
-    struct timespec now;
+    struct timespec now = {0};
 
     if (trace->fd < 0)
         return;
