@@ -22,6 +22,15 @@ static const struct open_how how = {
     .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 };
 
+/* One segment; a signal may come first. */
+static int open_segment(int directory, const char *name, int flags)
+{
+    int fd = -EINTR;
+    for (int tries = 0; tries < TRIES_MAX && fd == -EINTR; tries++)
+        fd = sys_openat(directory, name, flags | O_NOFOLLOW);
+    return fd;
+}
+
 /* Open `path` below `root` without openat2: segment by segment, following no link at all. `path` is relative and has no
  * "." and ".." segments (resource.h). */
 static int open_without_links(int root, const char *path)
@@ -36,7 +45,7 @@ static int open_without_links(int root, const char *path)
         if (length < sizeof name) {
             memcpy(name, path, length);
             name[length] = '\0';
-            fd = sys_openat(directory, name, O_NOFOLLOW | (last ? READ_FLAGS : O_PATH | O_DIRECTORY | O_CLOEXEC));
+            fd = open_segment(directory, name, last ? READ_FLAGS : O_PATH | O_DIRECTORY | O_CLOEXEC);
         }
         if (directory != root)
             sys_close(directory);
