@@ -8,9 +8,11 @@ The drawing of the kit, arrows pointing down only:
           |              /     |
         checks/*.py     /   sandbox.py, submission.py, evidence.py, memory.py
           |            /
-        bench.py  (what a check is given: a tree, a server, a client)
-        /   |   \\
-  server.py client.py tree.py
+        bench.py  (what a check is given: a tree, a server, a client; local.py starts the reference's server)
+          |     \\
+        judge.py client.py  (what a right answer is; an HTTP client that hides nothing)
+        /   |   \\   |
+  server.py tree.py reply.py   procfs.py  (a server, its files, what came back; a process as /proc shows it)
         \\   |   /
          model.py  (this file)
 

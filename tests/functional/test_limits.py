@@ -6,7 +6,7 @@ import contextlib
 
 from awskit import procfs
 from awskit.bench import HUGE, KINDS, MIB, NARROW, Bench, request_bytes, wait_until
-from awskit.client import Ending
+from awskit.reply import Ending
 
 HEAD_SIZE = 16 * 1024
 TARGET_SIZE = 8000

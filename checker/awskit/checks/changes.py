@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..bench import HUGE, KINDS, Bench
-from ..client import Ending
 from ..model import Failure, check
+from ..reply import Ending
 
 
 def _register(kind: str) -> None:

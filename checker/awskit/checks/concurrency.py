@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from ..bench import KINDS, Bench, request_bytes
-from ..client import Client, Ending, Reply
+from ..client import Client
 from ..model import check
+from ..reply import Ending, Reply
 
 FIFTY = 50
 

@@ -7,8 +7,8 @@ import re
 import time
 
 from ..bench import KINDS, Bench, request_bytes
-from ..client import Ending, Reply
 from ..model import check
+from ..reply import Ending, Reply
 
 MISSING = "/static/no-such-file.dat"
 NEEDS = ("static.small_received",)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..bench import HUGE, KINDS, Bench, request_bytes
-from ..client import Ending
 from ..model import check
+from ..reply import Ending
 from .concurrency import expect_not_blocked
 
 LIKELY = (

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bench import Bench
-from ..client import Ending, Reply
 from ..model import check
+from ..reply import Ending, Reply
 
 FOLDER = Path(__file__).resolve().parents[3] / "fixtures" / "requests"
 RULES = ("S13", "S14")

@@ -1,0 +1,215 @@
+"""What a right answer is, and what is said of a wrong one: one sentence, both sides, and the likely cause.
+
+The cause is named where the pattern of what came shows it: a body that is the head of the file, the file of the other
+folder, bytes twice. What each check says when its server does otherwise is written here, once.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from .model import Failure
+from .reply import Ending, Reply
+from .server import Server
+from .tree import MIB, Tree
+
+
+class Judge:
+    """Judges replies of `server` about files of `tree`; every `expect_` method returns if right, else raises Failure.
+    `done` and `what` are the beginning of its sentence: what was done. `patience` in seconds is how long was waited."""
+
+    tree: Tree
+    server: Server
+    patience: float
+
+    def expect_answer(self, reply: Reply, what: str) -> None:
+        """Any HTTP response at all."""
+        if reply.head is None:
+            self.fail(
+                reply, f"{what}: {reply.outline()}", expected="a response that begins with HTTP/1.1 and a status code"
+            )
+
+    def expect_received(self, reply: Reply, target: str) -> None:
+        """200, the file's length announced and delivered, then the end. The bytes are not looked at."""
+        content = self.tree.content(target)
+        assert content is not None, f"the tree has no {target}"
+        size = content.size
+        done = f"GET {target} ({size:,} bytes)"
+        if reply.status != 200 or reply.head is None:
+            self.fail(reply, f"{done}: {reply.outline()}", expected=f"status 200 and {size:,} bytes of body")
+        if reply.head.content_length != size:
+            got = reply.head.field("content-length")
+            self.fail(
+                reply,
+                f"{done}: Content-Length is {'missing' if got is None else got}, and should be {size}",
+                expected=f"Content-Length: {size}",
+            )
+        if reply.length != size:
+            self.fail(
+                reply,
+                f"{done}: {reply.length:,} bytes of body came, and {size:,} should; {reply.ending.value}",
+                expected=f"{size:,} bytes of body",
+                likely=self._likely_length(reply, target),
+            )
+        self.expect_closed(reply, done)
+
+    def expect_closed(self, reply: Reply, done: str) -> None:
+        """The server closed after its answer, by FIN."""
+        if reply.ending is Ending.FIN:
+            return
+        likely = {
+            Ending.SILENCE: "the connection is not closed after the answer",
+            Ending.RST: "the socket was closed with bytes of the request unread, or with SO_LINGER 0: that is RST, and"
+            " the client may lose what it has not read yet",
+        }.get(reply.ending, "")
+        self.fail(reply, f"{done}: after the answer, {reply.ending.value}", expected=Ending.FIN.value, likely=likely)
+
+    def expect_equal(self, reply: Reply, target: str) -> None:
+        """A 200 whose body is the file, byte for byte."""
+        content = self.tree.content(target)
+        assert content is not None, f"the tree has no {target}"
+        if reply.status != 200:
+            self.fail(
+                reply, f"GET {target}: {reply.outline()}", expected=f"status 200 and {content.size:,} bytes of body"
+            )
+        if reply.difference is not None:
+            at = reply.difference
+            self.fail(
+                reply,
+                f"GET {target}: the body differs from the file from byte {at.offset:,} on"
+                + (" (the file ends there)" if not at.expected else ""),
+                got=f"at {at.offset:,}: {at.got.hex(' ')}",
+                expected=f"at {at.offset:,}: {at.expected.hex(' ') or 'the end'}",
+                likely=self._likely_bytes(reply, target),
+            )
+        if reply.length != content.size:
+            self.fail(
+                reply,
+                f"GET {target}: the body ends after {reply.length:,} of {content.size:,} bytes; {reply.ending.value}",
+                expected=f"{content.size:,} bytes of body",
+                likely=self._likely_length(reply, target),
+            )
+
+    def expect_file(self, reply: Reply, target: str) -> None:
+        """All of it: 200, right length, right bytes, closed by FIN."""
+        if reply.difference is not None:
+            self.expect_equal(reply, target)
+        self.expect_received(reply, target)
+        self.expect_equal(reply, target)
+
+    def expect_404(self, reply: Reply, done: str) -> None:
+        """404, then the end. Its body and Content-Length are another check's (it may have neither: it is closed)."""
+        if reply.status != 404:
+            self.fail(reply, f"{done}: {reply.outline()}", expected="status 404")
+        self.expect_closed(reply, done)
+
+    def expect_whole(self, reply: Reply, done: str) -> None:
+        """The body is as long as its Content-Length, where there is one."""
+        announced = reply.head.content_length if reply.head else None
+        if announced is not None and announced != reply.length:
+            self.fail(
+                reply,
+                f"{done}: Content-Length is {announced:,} and {reply.length:,} bytes of body came",
+                expected=f"{announced:,} bytes of body",
+            )
+
+    def expect_refusal(self, reply: Reply, done: str) -> None:
+        """A safe refusal: 4xx or 5xx, or the end without a byte; never a 200, never silence. The end may be RST: bytes
+        of a request that is refused may be left unread."""
+        if reply.head is None and not reply.empty:
+            self.fail(reply, f"{done}: {reply.outline()}", expected="404, another refusal, or a closed connection")
+        if reply.status is not None and not 400 <= reply.status <= 599:
+            self.fail(reply, f"{done}: {reply.outline()}", expected="404, another refusal, or a closed connection")
+        if reply.ending not in (Ending.FIN, Ending.RST):
+            self.fail(
+                reply,
+                f"{done}: {reply.outline()}",
+                expected="404, another refusal, or a closed connection",
+                likely="the request is complete and nobody tells: only the parser's path callback is waited for, its"
+                " verdict is ignored"
+                if reply.empty
+                else "the connection is not closed after the answer",
+            )
+
+    def expect_nothing_of(self, reply: Reply, secret: bytes, done: str) -> None:
+        """No byte of a file that is none of the client's business."""
+        if secret in reply.raw_head + reply.start:
+            self.fail(
+                reply,
+                f"{done}: the answer holds a file from outside the two folders",
+                expected="status 404",
+                likely="the path is joined to the root as it came, `..` and links included",
+            )
+
+    def expect_alive(self, after: str) -> None:
+        """The very process that was started still runs."""
+        if not self.server.alive():
+            raise Failure(
+                f"{after}: the server's process has ended",
+                got=self.server.log()[-2000:] or "it ended without a word",
+                expected="a running server",
+                likely="SIGPIPE from a send to a client that left, a DIE() on an error that is only one connection's,"
+                " or a memory error",
+            )
+
+    # -- saying so -----------------------------------------------------------------------------------------------------
+
+    def fail(self, reply: Reply, reason: str, *, got: str = "", expected: str = "", likely: str = "") -> NoReturn:
+        """Raise Failure about this reply; what came, and a cause that it suggests, are put in where not given."""
+        raise self.failure(
+            reason,
+            got=got or reply.outline(),
+            expected=expected,
+            exchange=reply.exchange,
+            likely=likely or self._likely(reply),
+        )
+
+    def failure(self, reason: str, *, got: str, expected: str, exchange: str = "", likely: str = "") -> Failure:
+        """The Failure to raise, which says so where the process has ended."""
+        if not self.server.alive():
+            reason += "; and the server's process has ended"
+            likely = likely or "the server died: see its log"
+        return Failure(reason, got=got, expected=expected, exchange=exchange, likely=likely)
+
+    def _likely(self, reply: Reply) -> str:
+        """The cause that an answer's outline alone suggests, or ""."""
+        if reply.empty and reply.ending is Ending.SILENCE:
+            return "the end of the request is not seen, or the answer is never sent (EPOLLOUT not asked for)"
+        if reply.head is None and not reply.empty:
+            return "the head is not sent, or not before the body"
+        return ""
+
+    def _likely_length(self, reply: Reply, target: str) -> str:
+        content = self.tree.content(target)
+        assert content is not None
+        if reply.length > content.size:
+            return "whole buffers are sent for the last piece (BUFSIZ instead of what was read)"
+        if reply.difference is None and reply.length:
+            if reply.ending is Ending.SILENCE:
+                return "stuck after the first EAGAIN or short send: nobody goes on when the socket is writable again"
+            return "a short send, short read or EAGAIN was taken for the end of the file"
+        return ""
+
+    def _likely_bytes(self, reply: Reply, target: str) -> str:
+        """Whose bytes are these? A mix-up of folders or connections, bytes twice, or bytes left out."""
+        at = reply.difference
+        content = self.tree.content(target)
+        assert at is not None and content is not None
+        owner = self.tree.owner(at.got[:16], at.offset)
+        twin = "/dynamic/" if target.startswith("/static/") else "/static/"
+        if owner is not None and owner.startswith(twin) and owner.rpartition("/")[2] == target.rpartition("/")[2]:
+            return f"mix-up of static and dynamic: these are the bytes of {owner}"
+        if owner is not None and owner != target:
+            return f"mix-up of two connections or files: these are the bytes of {owner}"
+        if not at.expected:
+            return "whole buffers are sent for the last piece (BUFSIZ instead of what was read)"
+        if len(at.got) >= 8:
+            near = content.read(max(0, at.offset - MIB), 2 * MIB)
+            place = near.find(at.got[:16])
+            if place >= 0:
+                shift = max(0, at.offset - MIB) + place - at.offset
+                what = "left out" if shift > 0 else "sent twice"
+                return f"{abs(shift):,} bytes are {what} here: the offset is wrong after a short send or read"
+            if not at.got.strip(b"\0"):
+                return "zeros instead of data: the buffer is sent before the read into it is complete"
+        return ""
