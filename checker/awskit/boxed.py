@@ -17,7 +17,8 @@ from pathlib import Path
 from . import namespace, procfs
 from .bench import wait_until
 from .model import Failure, Trouble
-from .sandbox import MIB, Limits, Process, Sandbox
+from .process import Process
+from .sandbox import MIB, Limits, Sandbox
 from .server import Exit, Launcher, Server
 from .tree import Tree
 
@@ -49,7 +50,7 @@ class Program:
         return "linked statically" if self._is_static() else ""
 
     def _is_static(self) -> bool:
-        """Whether it is an ELF file that asks for no dynamic loader (elf(5), PT_INTERP), of this machine's word size."""
+        """Whether it is an ELF file that asks for no dynamic loader (elf(5), PT_INTERP), of 64 bits."""
         data = (self.folder / self.binary).read_bytes()
         if data[:5] != b"\x7fELF\x02":
             return False

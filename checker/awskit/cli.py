@@ -19,7 +19,7 @@ from .grade import CHECKS, Grader, working_folder
 from .model import Trouble
 from .rubric import BadRubric, load
 from .sandbox import Isolation
-from .submission import ARCHIVES, is_submission
+from .handed_in import ARCHIVES, is_submission
 
 ALL_POINTS, SOME_LOST, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)
 
@@ -63,17 +63,17 @@ def _parser() -> argparse.ArgumentParser:
     grade = commands.add_parser(
         "grade",
         help="grade one submission",
-        description="Build a submission, run it in a box with a network of its own, check it, print the list with marks.",
+        description="Build a submission, run it in a box with its own network, check it, print the list with marks.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = ", ".join(ARCHIVES)
     grade.add_argument("path", type=Path, metavar="PATH", help=f"the submission: a folder, or an archive ({kinds})")
-    grade.add_argument("--rubric", default="assignment", metavar="NAME|FILE", help="what to judge (default: assignment)")
+    grade.add_argument("--rubric", default="assignment", metavar="NAME|FILE", help="default: assignment")
     grade.add_argument(
         "--only", nargs="+", default=[], metavar="ITEM", help="judge these items only: numbers, or ids of checks"
     )
-    grade.add_argument("--seed", type=_seed, metavar="N", help="what decides all contents (default: a new one, printed)")
+    grade.add_argument("--seed", type=_seed, metavar="N", help="decides all contents (default: a new one, printed)")
     grade.add_argument(
         "--patience",
         type=_seconds,
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--keep",
         type=Path,
         metavar="DIR",
-        help="keep in DIR, new or empty: the journal (written as verdicts come), the built submission, the document root",
+        help="keep in DIR, new or empty: the journal (as verdicts come), the built submission, the document root",
     )
     grade.set_defaults(run=_grade)
     listing = commands.add_parser("list", help="list the items of a rubric", description="List the items of a rubric.")

@@ -81,7 +81,7 @@ class Trace:
     calls: tuple[Call, ...]
 
     def bytes_read(self, path: str, *names: str) -> int:
-        """Bytes of the file at `path` that these calls took, all kinds of reading by default. A mapping counts whole."""
+        """Bytes of the file at `path` that these calls took; by default all that read. A mapping counts whole."""
         return sum(
             _mapped(call) if call.name == "mmap" else max(call.result or 0, 0)
             for call in self.calls

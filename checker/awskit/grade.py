@@ -20,7 +20,7 @@ from pathlib import Path
 
 from . import checks as _all_checks  # noqa: F401 (importing it fills the registry)
 from . import mechanism as _mechanism_checks  # noqa: F401
-from . import memory, procfs, submission
+from . import handed_in, memory, procfs, submission
 from .bench import Bench
 from .boxed import BoxedLauncher, Program, describe
 from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
@@ -154,7 +154,7 @@ class Grader:
 
     def _build(self, verdict: Verdict) -> None:
         folder = self.folder / "submission"
-        submission.take(self.path, folder)
+        handed_in.take(self.path, folder)
         self._program, self.build_log = submission.build(self.sandbox, folder)
         if self._program.hides_memory() and any(item.memory for item in self.rubric.items):
             self._for_memory = self._build_for_valgrind()
@@ -164,7 +164,7 @@ class Grader:
         memory points then say that they could not be judged."""
         folder, tools = self.folder / "submission-for-valgrind", self.folder / "compilers"
         submission.make_plain_compilers(tools)
-        submission.take(self.path, folder)
+        handed_in.take(self.path, folder)
         with contextlib.suppress(Failure):
             return submission.build(self.sandbox, folder, tools)[0]
         return None
@@ -189,7 +189,7 @@ class Grader:
         except Failure as failure:
             if server.alive() and not server.ready():
                 ports = ", ".join(map(str, sorted(procfs.listening_ports(server.pid)))) or "none"
-                failure.likely = failure.likely or f"the server does not listen on port {server.port}; its ports: {ports}"
+                failure.likely = failure.likely or f"it does not listen on port {server.port}; its ports: {ports}"
             raise
         finally:
             alive = server.alive()
@@ -232,16 +232,17 @@ class Grader:
 
     def _not_judged(self, check: Check, missing: list[Verdict]) -> Verdict:
         """Skipped, because a need failed; or an error, if needs that could not be judged are all that is in the way."""
-        causes = ", ".join(dict.fromkeys(name for verdict in missing for name in self._causes(verdict)))
+        causes = {cause.check.id: cause for verdict in missing for cause in self._causes(verdict)}
         if all(verdict.outcome is Outcome.ERROR for verdict in missing):
-            return Verdict(check, Outcome.ERROR, reason=f"not judged, because this could not be judged: {causes}")
-        return Verdict(check, Outcome.SKIPPED, reason=f"not tried, because this did not pass: {causes}")
+            reasons = "; ".join(f"{name}: {cause.reason}" for name, cause in causes.items())
+            return Verdict(check, Outcome.ERROR, reason=f"not judged, because this could not be judged: {reasons}")
+        return Verdict(check, Outcome.SKIPPED, reason=f"not tried, because this did not pass: {', '.join(causes)}")
 
-    def _causes(self, verdict: Verdict) -> list[str]:
-        """The checks at the root of a verdict that is not `passed`: what is to be mended first."""
+    def _causes(self, verdict: Verdict) -> list[Verdict]:
+        """What is at the root of a verdict that is not `passed`: what is to be mended first."""
         missing = [self._verdicts[name] for name in _needs(verdict.check) if name in self._verdicts]
         missing = [need for need in missing if need.outcome is not Outcome.PASSED]
-        return [name for need in missing for name in self._causes(need)] or [verdict.check.id]
+        return [cause for need in missing for cause in self._causes(need)] or [verdict]
 
     def _record(self, verdict: Verdict) -> None:
         self._verdicts[verdict.check.id] = verdict

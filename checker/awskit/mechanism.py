@@ -11,7 +11,7 @@ from .evidence import EPOLL_WAITS, SELECTS, SOCKET_WAITS, Call, Witness, witness
 from .model import Failure, check
 
 
-@check("mechanism.epoll", "clients are waited for in epoll, and nowhere else", "S1", needs=("connect.one",), own_server=True)
+@check("mechanism.epoll", "clients are waited for in epoll only", "S1", needs=("connect.one",), own_server=True)
 def uses_epoll(bench: Bench) -> None:
     with witness(bench) as seen:
         target = seen.bench.small("static")

@@ -43,6 +43,9 @@ _HARMLESS_PARAMETER = re.compile(
 )
 
 
+NamedCheck = tuple[str, Callable[[Bench], None]]  # the id of a check and its function
+
+
 @dataclass(frozen=True)
 class Finding:
     """One finding: valgrind's sentence, and where in the submission: function, file and line, or ""."""
@@ -85,7 +88,7 @@ class _Listener:
         return bytes(self._report)
 
 
-def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[tuple[str, Callable[[Bench], None]]]) -> None:
+def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[NamedCheck]) -> None:
     """Run the checks (id and function) on a server under valgrind. Returns if they pass and valgrind has nothing to
     say; Failure if not; Trouble if there is no complete report."""
     if not Path(VALGRIND).exists():
@@ -133,7 +136,7 @@ def _started(launcher: BoxedLauncher, tree: Tree) -> Iterator[tuple[BoxedServer,
         listener.finish()
 
 
-def _run(bench: Bench, checks: Iterable[tuple[str, Callable[[Bench], None]]]) -> Failure | None:
+def _run(bench: Bench, checks: Iterable[NamedCheck]) -> Failure | None:
     """Run the checks up to the first failure, then let the server finish with all clients: a connection that only
     epoll still knows would look lost."""
     failure = None

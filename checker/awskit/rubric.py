@@ -119,9 +119,8 @@ def _item(reader: _Reader, known: Collection[str]) -> Item:
     visibility = reader.table.get("visibility", "visible")
     if visibility not in VISIBILITIES:
         raise reader.bad(f"visibility must be one of {', '.join(VISIBILITIES)}, not {visibility!r}")
-    return Item(
-        number, reader.text("name"), reader.points("points", None), reader.points("memory", 0), tuple(checks), visibility
-    )
+    points, memory = reader.points("points", None), reader.points("memory", 0)
+    return Item(number, reader.text("name"), points, memory, tuple(checks), visibility)
 
 
 @dataclass(frozen=True)

@@ -22,21 +22,19 @@ import contextlib
 import json
 import os
 import select
-import signal
 import subprocess
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import namespace, procfs
 from .bench import wait_until
 from .model import Failure, Trouble
+from .process import Process
 
 MIB = 1 << 20
 
 NOBODY = 65534  # the real user and group id of a submission where the checker is root
 INFO = "{info}"  # stands for the number of a descriptor that is known later
-LOG_HEAD = 64 * 1024  # bytes of a log that are kept from its start, and as many from its end
 SPAWN_SECONDS = 30.0  # for bwrap to make its namespaces (10 ms measured): bounds a machine that hangs
 
 # What a command finds in the box besides its own folders: the compiler's world, read-only. Debian's compiler is found
@@ -140,106 +138,6 @@ def _bwrap(mounts: tuple[Mount, ...], cwd: str, environment: dict[str, str], *, 
     for name, value in environment.items():
         line += ["--setenv", name, value]
     return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", cwd, "--"]
-
-
-class BoundedLog:
-    """Takes all that comes from a descriptor, in a thread, so that the writer never waits; keeps start and end."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._left_out = 0
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._drain, daemon=True)
-        self._thread.start()
-
-    def _drain(self) -> None:
-        while piece := os.read(self._descriptor, LOG_HEAD):
-            with self._lock:
-                room = LOG_HEAD - len(self._head)
-                self._head += piece[:room]
-                self._tail += piece[room:]
-                excess = len(self._tail) - LOG_HEAD
-                if excess > 0:
-                    del self._tail[:excess]
-                    self._left_out += excess
-        os.close(self._descriptor)
-
-    def finish(self, seconds: float) -> None:
-        """Wait until all writers have closed, at most `seconds`."""
-        self._thread.join(seconds)
-
-    def text(self) -> str:
-        """What has come so far, as UTF-8, and in the middle how much was left out, if any."""
-        with self._lock:
-            gap = f"\n[... {self._left_out} bytes left out ...]\n".encode() if self._left_out else b""
-            return bytes(self._head + gap + self._tail).decode(errors="replace")
-
-
-class Process:
-    """A command that runs in a box. `pid` is its own, as this machine numbers it; `init` that of the box's pid 1."""
-
-    def __init__(self, popen: subprocess.Popen[bytes], init: int, pid: int, *, group: bool) -> None:
-        assert popen.stdout is not None and popen.stderr is not None
-        self._popen = popen
-        self._group = group  # no box whose end ends all: kill the process group
-        self.pid = pid
-        self._init = _pidfd(init)
-        self._own = _pidfd(pid)
-        # Descriptors of their own: the threads own and close them.
-        self.stdout = BoundedLog(os.dup(popen.stdout.fileno()))
-        self.stderr = BoundedLog(os.dup(popen.stderr.fileno()))
-        popen.stdout.close()
-        popen.stderr.close()
-
-    def alive(self) -> bool:
-        """Whether the command itself still runs (a zombie does not)."""
-        return self._own >= 0 and not _is_over(self._own)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the command itself; nothing happens if it is over."""
-        if self.alive():
-            signal.pidfd_send_signal(self._own, number)
-
-    def wait(self, seconds: float) -> int | None:
-        """Exit code once all is over: 0..255, or minus the signal's number; None if it still runs after `seconds`."""
-        try:
-            code = self._popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        # bwrap reports a signal as a shell does. A program that really exits with 128+n is taken for killed.
-        return 128 - code if 128 < code < 192 else code
-
-    def destroy(self) -> None:
-        """Kill what is left, in the box and of the box, and let go of everything. Idempotent."""
-        if self._group and self._popen.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._popen.pid, signal.SIGKILL)
-        for descriptor in (self._init, self._own):
-            if descriptor >= 0 and not _is_over(descriptor):
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        if self.wait(5.0) is None:
-            self._popen.kill()
-            self._popen.wait()
-        for log in (self.stdout, self.stderr):
-            log.finish(5.0)
-        for descriptor in (self._init, self._own):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._init = self._own = -1
-
-
-def _pidfd(pid: int) -> int:
-    """A descriptor of the process, which unlike a number is never another's; -1 where it is gone already (or 0)."""
-    try:
-        return os.pidfd_open(pid) if pid else -1
-    except ProcessLookupError:
-        return -1
-
-
-def _is_over(pidfd: int) -> bool:
-    return bool(select.select([pidfd], [], [], 0)[0])
 
 
 class Sandbox:

@@ -1,39 +1,27 @@
-"""A submission, from what was handed in to a program that can be started: taken over, found, built.
+"""A submission, from a folder of sources to a program that can be started: its Makefile found, and run in a box.
 
-What is handed in is hostile until proven otherwise (contract U5): an archive can write outside of its folder, a link
-can lead to a file that only the checker may read, a small file can unpack to a terabyte, a Makefile can run anything.
-So: links are copied as links and never followed, everything is counted while it is written, and `make` runs in a box.
+A Makefile runs whatever it likes, and a compiler reads whatever it is told to include: both see what the server will
+see, and no network.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
+import contextlib
 import os
 import re
 import stat
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from .boxed import Program, describe
+from .handed_in import BINARY, Unusable
 from .model import Failure
+from .namespace import NetworkNamespace
 from .sandbox import Limits, Sandbox
 from .server import Exit
 
-MAX_BYTES = 256 << 20  # of a submission, unpacked; a course's submission has well under 1 MiB
-MAX_ENTRIES = 20_000
-CHUNK = 1 << 16
-
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 MAKE_FOLDERS = ("", "src", "skel")  # contract U1
-BINARY = "aws"
 BUILD_SECONDS = 90.0  # a submission compiles in one to two seconds; a hanging one must end
 
 COMPILERS = ("cc", "gcc", "g++", "c++", "c99", "clang", "clang++", "tcc")
@@ -54,47 +42,6 @@ _LINKER_ERROR = re.compile(r"^.*(?:undefined reference to|cannot find -l).*$", r
 _MAKE_ERROR = re.compile(r"^make.*\*\*\*.*$", re.MULTILINE)
 
 
-class Unusable(Failure):
-    """What was handed in cannot be taken over or has nothing to build: a result, not the checker's trouble."""
-
-
-class _Budget:
-    """Counts what is written and refuses what is too much."""
-
-    def __init__(self) -> None:
-        self._bytes = MAX_BYTES
-        self._entries = MAX_ENTRIES
-
-    def entry(self) -> None:
-        self._entries -= 1
-        if self._entries < 0:
-            raise Unusable(f"the submission holds more than {MAX_ENTRIES:,} files")
-
-    def bytes(self, count: int) -> None:
-        self._bytes -= count
-        if self._bytes < 0:
-            raise Unusable(f"the submission is larger than {MAX_BYTES >> 20} MiB when unpacked")
-
-
-def is_submission(path: Path) -> bool:
-    """Whether `path` is of a kind that can be graded at all: a folder, or a file with an archive's name."""
-    return path.is_dir() or path.is_file() and path.name.lower().endswith(ARCHIVES)
-
-
-def take(path: Path, folder: Path) -> None:
-    """Copy or unpack what was handed in into `folder`, which must not exist. Left behind: `.git`, `build` at the top,
-    object files and a ready-made `aws`, so that the program is really built here. Raises Unusable."""
-    try:
-        folder.mkdir()
-        (_copy if path.is_dir() else _unpack)(path, folder, _Budget())
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise Unusable(f"the archive {path.name} is damaged: {error}") from error
-    except (NotImplementedError, RuntimeError) as error:  # zipfile: unknown compression; encrypted
-        raise Unusable(f"the archive {path.name} cannot be read: {error}") from error
-    except (OSError, ValueError) as error:  # a name too long or impossible, a file that cannot be read
-        raise Unusable(f"{path.name} cannot be copied: {error}") from error
-
-
 def find_makefile(folder: Path) -> PurePosixPath:
     """The folder to run make in, relative to `folder`; one folder around everything is looked through."""
     for top in (PurePosixPath(), *_wrapping(folder)):
@@ -105,25 +52,22 @@ def find_makefile(folder: Path) -> PurePosixPath:
 
 
 def build(sandbox: Sandbox, folder: Path, tools: Path | None = None) -> tuple[Program, str]:
-    """Run `make` in a box; the program and what make said. Programs in the folder `tools` are found before the system's.
-    Raises Failure with the compiler's first error."""
+    """Run `make` in a box; the program and what make said. Programs in the folder `tools` are found before the
+    system's. Raises Failure with the compiler's first error."""
     place = find_makefile(folder)
     sandbox.own(folder)
     mounts = [sandbox.mount(folder, "/submission", writable=True)]
     if tools:
         mounts.append(sandbox.mount(tools, "/tools"))
-    process = sandbox.spawn(
-        ["/usr/bin/make"],
-        tuple(mounts),
-        str(PurePosixPath(mounts[0].inside) / place),
-        Limits(cpu_seconds=120),
-        None,
-        tools=mounts[1].inside if tools else "",
-    )
-    try:
+    cwd = str(PurePosixPath(mounts[0].inside) / place)
+    limits = Limits(cpu_seconds=120)
+    with contextlib.ExitStack() as stack:
+        network = stack.enter_context(contextlib.closing(NetworkNamespace())) if sandbox.isolation.network else None
+        process = sandbox.spawn(
+            ["/usr/bin/make"], tuple(mounts), cwd, limits, network, tools=mounts[1].inside if tools else ""
+        )
+        stack.callback(process.destroy)
         code = process.wait(BUILD_SECONDS)
-    finally:
-        process.destroy()
     output = process.stdout.text() + process.stderr.text()
     if code is None:
         raise Failure(f"make did not end within {BUILD_SECONDS:g} s", got=output, expected="an executable aws")
@@ -131,7 +75,9 @@ def build(sandbox: Sandbox, folder: Path, tools: Path | None = None) -> tuple[Pr
         status = describe(Exit(code, None) if code > 0 else Exit(None, -code))
         raise Failure(f"make failed: {_first_error(output) or status}", got=output, expected="an executable aws")
     binary = place / BINARY
-    if not _is_plain_file(folder / binary) or os.path.realpath(folder / binary) != os.path.realpath(folder) + f"/{binary}":
+    # Not through a link to another place, which would be read as the checker's own user.
+    real = os.path.realpath(folder / binary) == os.path.join(os.path.realpath(folder), binary)
+    if not real or not _is_plain_file(folder / binary):
         where = f"in {place}/" if str(place) != "." else "beside the Makefile"
         raise Failure(f"make left no file `aws` {where}", got=output, expected="an executable aws")
     if not os.stat(folder / binary).st_mode & stat.S_IXOTH:
@@ -170,135 +116,3 @@ def _is_plain_file(path: Path) -> bool:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
         return False
-
-
-def _is_left_behind(name: PurePosixPath, *, is_folder: bool) -> bool:
-    if ".git" in name.parts or name.parts[0] == "build":
-        return True
-    return not is_folder and (name.name == BINARY or name.suffix == ".o")
-
-
-def _copy(source: Path, target: Path, budget: _Budget) -> None:
-    """Copy a tree without following a link and without opening what could block (FIFO, device)."""
-    for parent, folders, files in os.walk(source):
-        here = PurePosixPath(Path(parent).relative_to(source))
-        folders[:] = [name for name in folders if not _is_left_behind(here / name, is_folder=True)]
-        for name in folders + files:
-            mode = os.lstat(os.path.join(parent, name)).st_mode
-            place = here / name
-            if not stat.S_ISDIR(mode) and _is_left_behind(place, is_folder=False):
-                continue
-            budget.entry()
-            if stat.S_ISLNK(mode):
-                os.symlink(os.readlink(source / place), target / place)
-            elif stat.S_ISDIR(mode):
-                (target / place).mkdir()
-            elif stat.S_ISREG(mode):
-                descriptor = os.open(source / place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-                with os.fdopen(descriptor, "rb") as stream:
-                    _write(stream, target / place, mode, budget)
-
-
-def _write(stream: BinaryIO | io.BufferedIOBase, target: Path, mode: int, budget: _Budget) -> None:
-    """Copy a stream into a new file; of `mode` only whether it is executable counts."""
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        while piece := stream.read(CHUNK):
-            budget.bytes(len(piece))
-            out.write(piece)
-        os.fchmod(out.fileno(), 0o755 if mode & 0o111 else 0o644)
-
-
-@dataclass(frozen=True)
-class _Member:
-    """One entry of an archive. `link` is where a symbolic link leads; `stream` the content of a file."""
-
-    name: PurePosixPath
-    mode: int
-    link: str | None = None
-    stream: BinaryIO | io.BufferedIOBase | None = None
-
-
-def _unpack(archive: Path, target: Path, budget: _Budget) -> None:
-    """Write the members below `target`. Links come last, so that nothing can be written through one."""
-    links: list[tuple[PurePosixPath, str]] = []
-    members = _zip_members(archive) if archive.name.lower().endswith(".zip") else _tar_members(archive)
-    for member in members:
-        if not member.name.parts or _is_left_behind(member.name, is_folder=stat.S_ISDIR(member.mode)):
-            continue
-        budget.entry()
-        place = target / member.name
-        if member.link is not None:
-            _refuse_unless_inside(member.name.parent / member.link, f"the link {member.name}")
-            links.append((member.name, member.link))
-        elif member.stream is None:
-            place.mkdir(parents=True, exist_ok=True)
-        else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.unlink(missing_ok=True)  # the last of several with one name counts, as with tar and unzip
-            _write(member.stream, place, member.mode, budget)
-    for name, text in links:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(text, target / name)
-
-
-def _refuse_unless_inside(path: PurePosixPath, what: str) -> None:
-    """Refuse a path that is absolute or climbs above the top at any point."""
-    depth = 0
-    for part in path.parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0 or path.is_absolute():
-            raise Unusable(f"{what!r} in the archive leads out of it: refused")
-
-
-def _member_name(text: str) -> PurePosixPath:
-    name = PurePosixPath(text)
-    if ".." in name.parts or name.is_absolute():
-        raise Unusable(f"the name {text!r} in the archive leads out of it: refused")
-    return name
-
-
-def _zip_members(archive: Path) -> Iterator[_Member]:
-    with zipfile.ZipFile(archive) as opened:
-        for info in opened.infolist():
-            name, mode = _member_name(info.filename), info.external_attr >> 16
-            with ExitStack() as stack:
-                if info.is_dir():
-                    yield _Member(name, stat.S_IFDIR)
-                elif stat.S_ISLNK(mode):
-                    yield _Member(name, mode, link=stack.enter_context(opened.open(info)).read(4096).decode())
-                else:
-                    yield _Member(name, mode, stream=stack.enter_context(opened.open(info)))
-
-
-class _Bounded(io.RawIOBase):
-    """A decompressed stream that ends in Unusable when more is read than a submission may hold: tarfile believes
-    lengths in headers, and reads extended headers into memory."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._rest = 2 * MAX_BYTES  # file contents and the tar format's own blocks
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0 or size > self._rest:
-            raise Unusable(f"the archive is larger than {MAX_BYTES >> 20} MiB when unpacked")
-        data = self._stream.read(size)
-        self._rest -= len(data)
-        return data
-
-
-def _tar_members(archive: Path) -> Iterator[_Member]:
-    packed = not archive.name.lower().endswith(".tar")
-    with open(archive, "rb") as raw, gzip.open(raw) if packed else ExitStack() as unpacked:
-        stream = _Bounded(unpacked if packed else raw)
-        with tarfile.open(fileobj=stream, mode="r|") as opened:
-            for info in opened:
-                name = _member_name(info.name)
-                if info.isdir():
-                    yield _Member(name, stat.S_IFDIR)
-                elif info.issym():
-                    yield _Member(name, stat.S_IFLNK, link=info.linkname)
-                elif info.isreg():
-                    yield _Member(name, info.mode, stream=opened.extractfile(info))
-                else:
-                    raise Unusable(f"{info.name!r} in the archive is neither file, folder nor symbolic link: refused")

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "checker"))
 
 @dataclass(frozen=True)
 class Graded:
-    """What a run of awscheck left: exit code, standard output and error, the results file (None if none was written)."""
+    """What a run of awscheck left: exit code, output, error output, the results file (None if none was written)."""
 
     code: int
     text: str

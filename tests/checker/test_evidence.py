@@ -1,4 +1,4 @@
-"""Reading strace's log: what belongs to the submission, to a file, to a client; each line here is one that strace wrote."""
+"""Reading strace's log: what belongs to the submission, to a file, to a client; the lines here are strace's own."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_a_thread_that_is_gone_waits_no_more() -> None:
 
 def _block(offset: int, size: int, path: str = FILE, flags: str = "") -> str:
     return (
-        f"{{aio_data=0x5557a9512700, {flags}aio_lio_opcode=IOCB_CMD_PREAD, aio_fildes=7<{path}>, aio_buf=0x7f74c5413010,"
-        f" aio_nbytes={size}, aio_offset={offset}, aio_flags=IOCB_FLAG_RESFD, aio_resfd=8<anon_inode:[eventfd]>}}"
+        f"{{aio_data=0x5557a9512700, {flags}aio_lio_opcode=IOCB_CMD_PREAD, aio_fildes=7<{path}>,"
+        f" aio_buf=0x7f74c5413010, aio_nbytes={size}, aio_offset={offset}, aio_flags=IOCB_FLAG_RESFD, aio_resfd=8<anon_inode:[eventfd]>}}"
     )
 
 
@@ -122,7 +122,7 @@ def test_epoll_watches_what_was_added_to_it() -> None:
     trace = _trace(
         f"7  epoll_ctl(3<anon_inode:[eventpoll]>, EPOLL_CTL_ADD, 5<TCPv6:[[::]:8888]>, {data}) = 0",
         f"7  epoll_ctl(3<anon_inode:[eventpoll]>, EPOLL_CTL_ADD, {CLIENT}, {data}) = 0",
-        f"7  epoll_ctl(3<anon_inode:[eventpoll]>, EPOLL_CTL_DEL, 9<TCP:[127.0.0.1:8888->127.0.0.1:77]>, NULL) = 0",
+        "7  epoll_ctl(3<anon_inode:[eventpoll]>, EPOLL_CTL_DEL, 9<TCP:[127.0.0.1:8888->127.0.0.1:77]>, NULL) = 0",
         f"7  epoll_ctl(3<anon_inode:[eventpoll]>, EPOLL_CTL_ADD, 9<TCP:[127.0.0.1:8888->127.0.0.1:78]>, {data})"
         " = -1 EEXIST (File exists)",
     )

@@ -13,7 +13,7 @@ from awskit.memory import _is_harmless
 from grading import Graded
 
 # Item 13: answers an HTTP/1.0 request, 2 points and 1 for memory.
-MODES = ("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH")
+MODES = ("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH", "SHY")
 Gradings = dict[str, "Future[Graded]"]
 
 
@@ -58,7 +58,14 @@ def test_a_server_that_only_crashes_under_valgrind_loses_the_point(gradings: Gra
     """It has no memory error before, and still did not serve."""
     graded = gradings["CRASH"].result()
     assert graded.item(13)["score"] == 2, graded.text
-    assert "ended by SIGFPE in divide (null.c:" in _output(graded)
+    assert "ended by SIGILL in crash (null.c:" in _output(graded)
+
+
+def test_a_server_that_fails_the_check_under_valgrind_loses_the_point(gradings: Gradings) -> None:
+    """Without a memory error: a point is for what was done under valgrind, not for keeping still there."""
+    graded = gradings["SHY"].result()
+    assert graded.item(13)["score"] == 2, graded.text
+    assert "under valgrind: GET /static/small00.dat HTTP/1.0: no byte of an answer" in _output(graded)
 
 
 @pytest.mark.parametrize("option", ["-static", "-fsanitize=address,undefined"])

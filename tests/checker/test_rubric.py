@@ -1,4 +1,4 @@
-"""Rubrics are data: the published one says what the course published, and a wrong one is refused with line and reason."""
+"""Rubrics are data: the published one says what the course published; a wrong one is refused by line and reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from awskit.rubric import BadRubric, load, parse
 
 # Points and memory points of the 35 items as the course publishes them.
 PUBLISHED = [
-    *[(1, 0)] * 12, (2, 1), (1, 0), (2, 0), (2, 0), (4, 1), (2, 0), (4, 1), (2, 0), (2, 0), (2, 1), (3, 1), (4, 1), (2, 0),
+    *[(1, 0)] * 12,  # 1 to 12: the executable, its life, epoll
+    (2, 1), (1, 0), (2, 0), (2, 0), (4, 1), (2, 0), (4, 1), (2, 0), (2, 0), (2, 1), (3, 1), (4, 1), (2, 0),
     (2, 0), (4, 1), (2, 0), (4, 1), (2, 0), (3, 1), (4, 1), (5, 1), (3, 1), (4, 1),
 ]  # fmt: skip
 

@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from awskit import submission
-from awskit.submission import Unusable, find_makefile, take
+from awskit import handed_in
+from awskit.handed_in import Unusable, take
+from awskit.submission import find_makefile
 
 FILES = {"Makefile": b"aws: aws.c\n", "aws.c": b"int main(void) { return 0; }\n"}
 
@@ -64,7 +65,7 @@ ARCHIVES: dict[str, Callable[[Path, dict[str, bytes]], Path]] = {
 @pytest.mark.parametrize("place", [".", "src", "skel", "ana-homework", "ana-homework/src"])
 def test_every_archive_is_unpacked_and_its_makefile_found(kind: str, place: str, tmp_path: Path) -> None:
     archive = ARCHIVES[kind](tmp_path, _below(FILES, place))
-    assert submission.is_submission(archive)
+    assert handed_in.is_submission(archive)
     take(archive, tmp_path / "taken")
     assert find_makefile(tmp_path / "taken") == PurePosixPath(place)
     assert (tmp_path / "taken" / place / "aws.c").read_bytes() == FILES["aws.c"]
@@ -119,8 +120,8 @@ def test_a_name_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("to", ["/etc", "..", "a/../../b", "../x"])
 def test_a_link_that_leads_out_is_refused(to: str, tmp_path: Path) -> None:
-    archives = (_tar(tmp_path / "a.tgz", FILES, _special("l", tarfile.SYMTYPE, to)), _zip(tmp_path / "a.zip", FILES, {"l": to}))
-    for archive in archives:
+    tar = _tar(tmp_path / "a.tgz", FILES, _special("l", tarfile.SYMTYPE, to))
+    for archive in (tar, _zip(tmp_path / "a.zip", FILES, {"l": to})):
         with pytest.raises(Unusable, match="the link l"):
             take(archive, tmp_path / archive.suffix[1:])
 
@@ -155,7 +156,7 @@ def test_hard_links_and_devices_are_refused(kind: bytes, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("kind", ARCHIVES)
 def test_a_bomb_is_refused_while_it_unpacks(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(handed_in, "MAX_BYTES", 1 << 20)
     with pytest.raises(Unusable, match="larger than 1 MiB"):
         take(ARCHIVES[kind](tmp_path, {**FILES, "bomb": bytes(2 << 20)}), tmp_path / "taken")
     assert sum(path.stat().st_size for path in (tmp_path / "taken").rglob("*")) < 2 << 20
@@ -163,7 +164,7 @@ def test_a_bomb_is_refused_while_it_unpacks(kind: str, tmp_path: Path, monkeypat
 
 def test_a_tar_header_that_claims_too_much_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An extended header is read into memory as a whole: one of gigabytes must not be."""
-    monkeypatch.setattr(submission, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(handed_in, "MAX_BYTES", 1 << 20)
     header = tarfile.TarInfo("x")
     header.type = tarfile.XHDTYPE
     header.size = 8 << 30
@@ -173,7 +174,7 @@ def test_a_tar_header_that_claims_too_much_is_not_believed(tmp_path: Path, monke
 
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(handed_in, "MAX_ENTRIES", 10)
     with pytest.raises(Unusable, match="more than 10 files"):
         take(_zip(tmp_path / "a.zip", {f"f{number}": b"" for number in range(11)}), tmp_path / "taken")
 

@@ -1,7 +1,7 @@
 """Run a command, as root, where it can make no namespace: `without_namespaces.py [--take-port] COMMAND…`.
 
-It runs in user and network namespaces of its own, in which the limits for further ones are zero (namespaces(7)), like in
-a container that forbids them. The loopback interface is up. `--take-port`: somebody listens on port 8888 there.
+It runs in user and network namespaces of its own, in which the limits for further ones are zero (namespaces(7)), like
+in a container that forbids them. The loopback interface is up. `--take-port`: somebody listens on port 8888 there.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 enum mode { PAUSE, SILENT, CLOSE, RESET, EMPTY_200, ALWAYS_404, ECHO, LEAKY, DEAF, ESCAPED, CHATTY, WRONG_PORT, EPOLL_FOR_SHOW,
-            OVERRUN, CRASH };
+            OVERRUN, CRASH, SHY };
 
 static const enum mode mode = MODE;
 
@@ -30,11 +31,16 @@ static void write_beyond(size_t size)
     free(block);
 }
 
-/* Behaves in another way under valgrind, which shows its client no vDSO. (1 / x would need no division.) */
-static void divide(void)
+/* Valgrind shows its client no vDSO. */
+static bool is_under_valgrind(void)
 {
-    volatile int number = getauxval(AT_SYSINFO_EHDR) != 0;
-    number = 100 / number;
+    return getauxval(AT_SYSINFO_EHDR) == 0;
+}
+
+static void crash(void)
+{
+    if (is_under_valgrind())
+        __builtin_trap();
 }
 
 static void *serve(void *argument)
@@ -74,9 +80,11 @@ static void *serve(void *argument)
     if (mode == OVERRUN)
         write_beyond(77);
     if (mode == CRASH && length)
-        divide();
+        crash();
     if (mode == CHATTY)
         fprintf(stderr, "\033[2J\033]0;owned\a\n::error::owned\n\xe2\x80\xae" "denwo\n");
+    if (mode == SHY && is_under_valgrind())
+        answer = "";
     send(client, answer, strlen(answer), MSG_NOSIGNAL);
     close(client);
     return NULL;
@@ -95,7 +103,7 @@ int main(int count, char **names)
     if (mode == PAUSE)
         return pause();
     if (mode == DEAF)
-        signal(SIGTERM, SIG_IGN);
+        signal(SIGTERM, SIG_IGN), signal(SIGINT, SIG_IGN);
     if (mode == ESCAPED && count == 1)
         execl(names[0], names[0], "again", (char *)NULL);
     if (mode == CHATTY)
