@@ -75,12 +75,13 @@ struct fake_kernel {
     int descriptors_max; /* open at once; more give EMFILE */
     int64_t end_ms;      /* when the server is asked to stop at the latest */
     volatile sig_atomic_t stop;
-    bool (*when_idle)(void); /* NULL, or: change the world; false: nothing was changed */
+    bool (*when_idle)(void); /* NULL, or: change the world; false: nothing was changed. Setting `stop` is a signal. */
     struct kernel_fault fault;
 
     /* The books. */
     int64_t now_ms;
     unsigned calls;
+    unsigned changes;                        /* by when_idle */
     unsigned calls_of[FAKE_CALL_COUNT + 1];  /* by name */
     unsigned char log[KERNEL_CALLS_MAX + 1]; /* log[n]: the name of the nth call */
     int accepted;                            /* peers */
