@@ -177,7 +177,9 @@ class Sandbox:
         environment = {**ENVIRONMENT, "PATH": f"{tools}:{ENVIRONMENT['PATH']}"} if tools else ENVIRONMENT
         line = [*self._setpriv(), *self._box(mounts, cwd, environment), *_limit(limits, self.isolation), *command]
         receive, send = os.pipe()
-        line = [*tracer, *(str(send) if word == INFO else word for word in line)]
+        if tracer:  # as bwrap does by --die-with-parent: a tracer without its checker ends, and so does what it traces
+            line = ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", *tracer, *line]
+        line = [str(send) if word == INFO else word for word in line]
         try:
             popen = self._popen(line, cwd, send, network, environment)
         except OSError as error:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from awskit import procfs
 from awskit.bench import wait_until
 from grading import AWSCHECK, LIMIT_S, awscheck
 
@@ -172,3 +175,25 @@ def test_a_checker_that_is_asked_to_end_cleans_up(tmp_path: Path) -> None:
         checker.kill()
     assert checker.returncode == 3
     assert _running(marker) == []
+
+
+def test_nothing_outlives_a_checker_that_is_killed_while_it_traces(submission: Callable[..., Path]) -> None:
+    """strace stands between the checker and the box, and must pass the end on."""
+    path = submission("null.c", "-DMODE=ALWAYS_404", "-pthread")  # has no epoll: the check waits for it
+    line = [AWSCHECK, "grade", path, "--only", "7", "--patience", "60"]
+    checker = subprocess.Popen(line, stdout=subprocess.DEVNULL)
+
+    def traced() -> list[int]:
+        family = procfs.family(checker.pid)
+        names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in family if Path(f"/proc/{pid}").exists()]
+        return family if "strace" in names and "aws" in names else []
+
+    try:
+        family = wait_until(traced, 60, "the server runs under strace")
+        handles = [os.pidfd_open(pid) for pid in family]
+    finally:
+        checker.kill()
+        checker.wait()
+    wait_until(lambda: len(select.select(handles, [], [], 0)[0]) == len(handles), 60, "all are gone")
+    for handle in handles:
+        os.close(handle)
