@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -151,10 +153,19 @@ def test_nothing_outlives_it() -> None:
     assert _running(marker) == []
 
 
-def test_nothing_outlives_a_checker_that_is_killed(tmp_path: Path) -> None:
+@pytest.fixture
+def left_behind() -> Iterator[dict[str, str]]:
+    """An environment for a checker that is killed, and so cannot remove its folders; the box's user can reach them."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o711)
+    yield {**os.environ, "TMPDIR": str(folder)}
+    shutil.rmtree(folder)
+
+
+def test_nothing_outlives_a_checker_that_is_killed(tmp_path: Path, left_behind: dict[str, str]) -> None:
     marker = f"2{os.getpid():08}.25"
     (tmp_path / "Makefile").write_text(f"aws:\n\tsleep {marker}\n")
-    checker = subprocess.Popen([AWSCHECK, "grade", tmp_path], stdout=subprocess.DEVNULL)
+    checker = subprocess.Popen([AWSCHECK, "grade", tmp_path], stdout=subprocess.DEVNULL, env=left_behind)
     try:
         wait_until(lambda: _running(marker), 60, "make runs in the box")
     finally:
@@ -177,11 +188,13 @@ def test_a_checker_that_is_asked_to_end_cleans_up(tmp_path: Path) -> None:
     assert _running(marker) == []
 
 
-def test_nothing_outlives_a_checker_that_is_killed_while_it_traces(submission: Callable[..., Path]) -> None:
+def test_nothing_outlives_a_checker_that_is_killed_while_it_traces(
+    submission: Callable[..., Path], left_behind: dict[str, str]
+) -> None:
     """strace stands between the checker and the box, and must pass the end on."""
     path = submission("null.c", "-DMODE=ALWAYS_404", "-pthread")  # has no epoll: the check waits for it
     line = [AWSCHECK, "grade", path, "--only", "7", "--patience", "60"]
-    checker = subprocess.Popen(line, stdout=subprocess.DEVNULL)
+    checker = subprocess.Popen(line, stdout=subprocess.DEVNULL, env=left_behind)
 
     def traced() -> list[int]:
         family = procfs.family(checker.pid)
