@@ -164,8 +164,8 @@ class Grader:
         memory points then say that they could not be judged."""
         folder, tools = self.folder / "submission-for-valgrind", self.folder / "compilers"
         submission.make_plain_compilers(tools)
-        handed_in.take(self.path, folder)
         with contextlib.suppress(Failure):
+            handed_in.take(self.path, folder)
             return submission.build(self.sandbox, folder, tools)[0]
         return None
 

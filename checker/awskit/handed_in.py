@@ -7,6 +7,7 @@ archive are made last, nothing but regular files is opened, and everything is co
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from .model import Failure
+from .model import Failure, Trouble
 
 MAX_BYTES = 256 << 20  # of a submission, unpacked; a course's submission has well under 1 MiB
 MAX_ENTRIES = 20_000
@@ -28,6 +29,8 @@ CHUNK = 1 << 16
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 BINARY = "aws"
+# No permission for the checker, a full or broken disk: no student can help that.
+_MACHINES_FAULT = (errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class Unusable(Failure):
@@ -67,7 +70,9 @@ def take(path: Path, folder: Path) -> None:
         raise Unusable(f"the archive {path.name} is damaged: {error}") from error
     except (NotImplementedError, RuntimeError) as error:  # zipfile: unknown compression; encrypted
         raise Unusable(f"the archive {path.name} cannot be read: {error}") from error
-    except (OSError, ValueError) as error:  # a name too long or impossible, a file that cannot be read
+    except (OSError, ValueError) as error:  # a name too long or impossible, two members of one name
+        if isinstance(error, OSError) and error.errno in _MACHINES_FAULT:
+            raise Trouble(f"{path.name} cannot be copied: {error}") from error
         raise Unusable(f"{path.name} cannot be copied: {error}") from error
 
 

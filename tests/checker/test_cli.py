@@ -32,8 +32,10 @@ NOT_ALLOWED = Path(__file__).with_name("without_namespaces.py")
         (("grade", PLAIN, "--rubric", "none-such"), "with the checker come: assignment"),
         (("grade", PLAIN, "--only", "36"), "no item of this rubric"),
         (("grade", PLAIN, "--seed", "-1"), "a seed is a whole number"),
-        (("grade", PLAIN, "--seed", "x"), "invalid _seed value"),
-        (("grade", PLAIN, "--patience", "0"), "must be more than 0"),
+        (("grade", PLAIN, "--seed", "x"), "a seed is a whole number"),
+        (("grade", PLAIN, "--patience", "0"), "seconds are a number of more than 0"),
+        (("grade", PLAIN, "--patience", "soon"), "seconds are a number of more than 0"),
+        (("grade", PLAIN, "--json", "/no/such/folder/results.json"), "there is no such folder"),
         (("grade", PLAIN, "--keep", PLAIN), "is not empty"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -15,6 +16,7 @@ import pytest
 
 from awskit import handed_in
 from awskit.handed_in import Unusable, take
+from awskit.model import Trouble
 from awskit.submission import find_makefile
 
 FILES = {"Makefile": b"aws: aws.c\n", "aws.c": b"int main(void) { return 0; }\n"}
@@ -195,6 +197,22 @@ def test_a_tar_cut_within_a_file_is_told(tmp_path: Path) -> None:
     archive.write_bytes(archive.read_bytes()[: 512 + 1000])
     with pytest.raises(Unusable, match="damaged"):
         take(archive, tmp_path / "taken")
+
+
+@pytest.mark.parametrize(
+    "number, kind", [(errno.ENOSPC, Trouble), (errno.EACCES, Trouble), (errno.ENAMETOOLONG, Unusable)]
+)
+def test_a_full_disk_is_no_students_fault(
+    number: int, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "link").symlink_to("x")
+    monkeypatch.setattr(os, "symlink", fail)
+    with pytest.raises(kind, match="cannot be copied"):
+        take(tmp_path / "source", tmp_path / "taken")
 
 
 def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
