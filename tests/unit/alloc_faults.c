@@ -1,5 +1,5 @@
 /*
- * alloc_faults.c - the three allocators of the C library, counted and made to fail.
+ * alloc_faults.c - the allocators of the C library, counted and made to fail.
  *
  * A program's own malloc takes precedence over that of the libraries. Below it, glibc has the same functions under
  * names of their own, and so has AddressSanitizer: its bookkeeping stays whole, free needs no counterpart.
@@ -24,13 +24,16 @@
 void *LOWER(malloc)(size_t size);
 void *LOWER(calloc)(size_t count, size_t size);
 void *LOWER(realloc)(void *old, size_t size);
+void LOWER(free)(void *memory);
 
 void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *old, size_t size);
+void free(void *memory);
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
+static long alive;
 static unsigned seen;
 static unsigned first_to_fail; /* 0: none */
 static bool later_ones_fail;
@@ -52,6 +55,11 @@ unsigned allocations_seen(void)
     return seen;
 }
 
+long allocations_alive(void)
+{
+    return alive;
+}
+
 bool memory_leaked(void)
 {
     return __lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() != 0;
@@ -63,17 +71,32 @@ static bool fails_now(void)
     return first_to_fail && (seen == first_to_fail || (later_ones_fail && seen > first_to_fail));
 }
 
-void *malloc(size_t size)
+static void *count(void *memory)
 {
-    return fails_now() ? NULL : LOWER(malloc)(size);
+    alive += memory != NULL;
+    return memory;
 }
 
-void *calloc(size_t count, size_t size)
+void *malloc(size_t size)
 {
-    return fails_now() ? NULL : LOWER(calloc)(count, size);
+    return fails_now() ? NULL : count(LOWER(malloc)(size));
+}
+
+void *calloc(size_t number, size_t size)
+{
+    return fails_now() ? NULL : count(LOWER(calloc)(number, size));
 }
 
 void *realloc(void *old, size_t size)
 {
-    return fails_now() ? NULL : LOWER(realloc)(old, size);
+    if (fails_now())
+        return NULL;
+    void *memory = LOWER(realloc)(old, size);
+    return old ? memory : count(memory);
+}
+
+void free(void *memory)
+{
+    alive -= memory != NULL;
+    LOWER(free)(memory);
 }

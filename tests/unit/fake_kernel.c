@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 #include "alloc_faults.h"
@@ -26,8 +26,8 @@
 /* Block size of O_DIRECT reads. */
 #define BLOCK 512
 
-/* The wall clock when the monotonic one is 0: Tue, 14 Nov 2023 22:13:20 GMT. */
-#define EPOCH 1700000000
+/* The wall clock stands still, so that the same answer is the same bytes: Tue, 14 Nov 2023 22:13:20 GMT. */
+#define WALL_CLOCK 1700000000
 
 enum kind { CLOSED, LISTENER, CLIENT, DOCUMENT, EPOLL, EVENT, OTHER };
 
@@ -57,17 +57,31 @@ static struct ring_entry ring[RING_MAX];
 static int ring_count;
 static int ring_depth;
 static uint64_t event_counter;
-static int faulty; /* the name of the call that fails, once it is known */
+static int faulty = -1; /* the name of the call that fails, once it is known */
 
 /* --- faults ----------------------------------------------------------------------------------------------------- */
+
+const char *kernel_name(int name)
+{
+    return name == KERNEL_COMPLETION ? "completion" : fake_name((enum fake_name)name);
+}
+
+const char *kernel_describe_fault(void)
+{
+    static char description[128];
+    snprintf(description, sizeof description, "call %u, %s, gives %ld %s", kernel.fault.nth,
+             faulty < 0 ? "not reached" : kernel_name(faulty), kernel.fault.result,
+             kernel.fault.for_ever ? "for ever" : "once");
+    return description;
+}
 
 /* Count one more call of `name`; whether it shall fail. */
 static bool strikes(int name)
 {
     const struct kernel_fault *fault = &kernel.fault;
 
-    cr_assert(lt(u32, kernel.calls, KERNEL_CALLS_MAX), "the server spins; the last call was %s",
-              name < FAKE_CALL_COUNT ? fake_name((enum fake_name)name) : "a completion");
+    cr_assert(lt(u32, kernel.calls, KERNEL_CALLS_MAX), "the server spins: %s, after the fault %s", kernel_name(name),
+              kernel_describe_fault());
     kernel.log[++kernel.calls] = (unsigned char)name;
     kernel.calls_of[name]++;
     if (kernel.calls == fault->nth)
@@ -264,6 +278,18 @@ static long do_unacknowledged(struct fake_call *call)
 
 /* --- files ------------------------------------------------------------------------------------------------------ */
 
+/* Only the last segment names a file: two files of one name would be one. */
+static long do_openat(struct fake_call *call)
+{
+    object(call, OTHER);
+    if (call->arguments[1] & O_DIRECTORY)
+        return new_descriptor(OTHER, 0);
+    for (int i = 0; i < KERNEL_FILES_MAX; i++)
+        if (kernel.files[i].path && strcmp(strrchr(kernel.files[i].path, '/') + 1, call->path) == 0)
+            return new_descriptor(DOCUMENT, i);
+    return -ENOENT;
+}
+
 static long do_openat2(struct fake_call *call)
 {
     object(call, OTHER);
@@ -304,7 +330,7 @@ static long read_result(const struct ring_entry *entry)
 {
     const struct kernel_file *file = &kernel.files[entry->file];
     uint64_t left = bytes_left(entry->file, (uint64_t)entry->iocb.u.c.offset);
-    bool is_direct = !(entry->iocb.aio_rw_flags & RWF_NOWAIT) && objects[entry->iocb.aio_fildes].flags & O_DIRECT;
+    bool is_direct = objects[entry->iocb.aio_fildes].flags & O_DIRECT;
     uint64_t alignment = (uint64_t)entry->iocb.u.c.offset | entry->iocb.u.c.nbytes | (uint64_t)entry->iocb.u.c.buf;
 
     if (entry->iocb.aio_rw_flags & RWF_NOWAIT && file->is_cold)
@@ -316,8 +342,9 @@ static long read_result(const struct ring_entry *entry)
 
 static void complete(struct ring_entry *entry)
 {
-    if (strikes(KERNEL_COMPLETION))
-        entry->result = kernel.fault.result == KERNEL_HALF ? (entry->result + 1) / 2 : kernel.fault.result;
+    bool halves = kernel.fault.result == KERNEL_HALF;
+    if (strikes(KERNEL_COMPLETION) && (!halves || entry->result > 0))
+        entry->result = halves ? (entry->result + 1) / 2 : kernel.fault.result;
     if (entry->result > 0)
         fake_fill(entry->iocb.u.c.buf, (uint64_t)entry->iocb.u.c.offset, (size_t)entry->result);
     entry->is_ready = true;
@@ -535,9 +562,11 @@ static long do_unmap_pages(struct fake_call *call)
 
 static long do_clock_gettime(struct fake_call *call)
 {
-    int64_t start = call->arguments[0] == CLOCK_REALTIME ? EPOCH : 0;
-    *(struct timespec *)call->out =
-        (struct timespec){.tv_sec = start + kernel.now_ms / 1000, .tv_nsec = kernel.now_ms % 1000 * 1000000};
+    struct timespec *now = call->out;
+    if (call->arguments[0] == CLOCK_REALTIME)
+        *now = (struct timespec){.tv_sec = WALL_CLOCK};
+    else
+        *now = (struct timespec){.tv_sec = kernel.now_ms / 1000, .tv_nsec = kernel.now_ms % 1000 * 1000000};
     return 0;
 }
 
@@ -562,7 +591,7 @@ static long (*const handlers[FAKE_CALL_COUNT])(struct fake_call *call) = {
     [CALL_read] = do_read,
     [CALL_write] = do_write,
     [CALL_open] = do_open,
-    [CALL_openat] = do_open,
+    [CALL_openat] = do_openat,
     [CALL_openat2] = do_openat2,
     [CALL_fstat] = do_fstat,
     [CALL_setfl] = do_setfl,
@@ -645,12 +674,22 @@ bool kernel_serve(const struct options *options)
     return true;
 }
 
+const char *kernel_leftover(void)
+{
+    if (kernel.descriptors > 0)
+        return "an open descriptor";
+    if (kernel.reads_in_flight > 0)
+        return "a read in flight";
+    if (kernel.mappings > 0)
+        return "a mapping";
+    for (int i = 0; i < kernel.accepted; i++)
+        if (!kernel.peers[i].was_closed)
+            return "a connection";
+    return "nothing";
+}
+
 void kernel_is_left_clean(void)
 {
-    cr_assert(zero(int, kernel.descriptors), "descriptors are open");
-    cr_assert(zero(int, kernel.reads_in_flight), "reads are in flight");
-    cr_assert(zero(int, kernel.mappings), "memory is mapped");
-    for (int i = 0; i < kernel.accepted; i++)
-        cr_assert(kernel.peers[i].was_closed, "connection %d is left", i + 1);
+    cr_assert(eq(str, text(kernel_leftover()), text("nothing")));
     cr_assert(not(memory_leaked()));
 }

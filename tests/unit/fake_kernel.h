@@ -107,6 +107,13 @@ bool kernel_got_whole(const struct kernel_peer *peer, uint64_t size);
 /* Bring a server up by `options`, let it serve until it is asked to stop, and take it down. False: it did not start. */
 bool kernel_serve(const struct options *options);
 
+/* The name of a call, or "completion"; what kernel.fault is about, in words. */
+const char *kernel_name(int name);
+const char *kernel_describe_fault(void);
+
+/* What is left after kernel_serve: "nothing", or the first thing that should not be. */
+const char *kernel_leftover(void);
+
 /* Fail the test unless no descriptor, read, mapping, connection or memory is left. */
 void kernel_is_left_clean(void);
 
