@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import Station, Watched
 
-from awskit.bench import HUGE, LARGE, SMALL, Bench, request_bytes
+from awskit.bench import HUGE, LARGE, MIB, SMALL, Bench, request_bytes
 
 pytestmark = [
     pytest.mark.usefixtures("unsanitized"),
@@ -138,6 +138,28 @@ def test_dynamic_bytes_come_by_io_submit_only(observe: Callable[[Callable[[Bench
         assert not by & {"read", "pread64", "readv", "preadv2", "mmap", "sendfile"}, by
     body = sum(max(0, call.result) for call in evidence.of("sendto"))
     assert SMALL + LARGE < body < SMALL + LARGE + 1024, f"{body:,} bytes left by send(2): two bodies and two heads"
+
+
+def test_one_wake_up_moves_a_bounded_number_of_bytes(observe: Callable[[Callable[[Bench], None]], Evidence]) -> None:
+    """To a client that reads faster than the server sends (strace slows it), no EAGAIN ends the turn."""
+    size = 32 * MIB
+
+    def work(bench: Bench) -> None:
+        for target in bench.tree.pair("turns.dat", size).values():
+            with bench.connect() as client:
+                client.send(request_bytes(target))
+                while client.receive():  # thrown away: comparing would make a slow reader of us
+                    pass
+
+    evidence = observe(work)
+    turns = [0]
+    for call in evidence.calls:
+        if call.name in ("epoll_wait", "epoll_pwait"):
+            turns.append(0)
+        elif call.name in ("sendfile", "sendto"):
+            turns[-1] += max(0, call.result)
+    assert sum(turns) > 2 * size
+    assert max(turns) <= size // 4, f"{max(turns):,} bytes between two calls of epoll_wait"
 
 
 def test_nothing_waits_but_epoll_wait(observe: Callable[[Callable[[Bench], None]], Evidence]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 
 from awskit import procfs
 from awskit.bench import HUGE, KINDS, MIB, NARROW, Bench, request_bytes, wait_until
@@ -67,6 +69,20 @@ def test_more_clients_than_allowed_wait_and_are_not_accepted(bench: Bench) -> No
             for client in inside[1:]:
                 client.send(request_bytes(own.small("dynamic")))
                 own.expect_file(own.read(client, own.small("dynamic")), own.small("dynamic"))
+
+
+def test_a_crowd_at_the_door_is_not_let_in_beyond_the_limit(bench: Bench) -> None:
+    """Many wait at one moment: the server is stopped while they connect, so that it finds them all at once."""
+    with bench.start(args=("--max-connections", "4")) as own:
+        os.kill(own.server.pid, signal.SIGSTOP)
+        with own.several(20) as clients:
+            os.kill(own.server.pid, signal.SIGCONT)
+            own.wait_full()
+            assert len([row for row in own.sides() if row.inode]) == 4
+            for client in clients:
+                client.send(request_bytes(own.small("static")))
+            for client in clients:
+                own.expect_file(own.read(client, own.small("static")), own.small("static"))
 
 
 def test_the_smallest_window_serves_everything(bench: Bench) -> None:
