@@ -7,7 +7,6 @@ was: its descriptors back at the idle count, its memory given back, no zombie, n
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import resource
@@ -49,8 +48,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the same server with every transfer cut short (default: build/short/aws)",
     )
     parser.addoption("--seed", type=int, default=None, help="of all contents and choices (default: a new one)")
-    with contextlib.suppress(ValueError):  # another suite's conftest in the same run has it already
-        parser.addoption("--counts", type=Path, default=None, help="write `PASSED FAILED SKIPPED` to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -73,11 +70,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter, exitstatus: int, config: pytest.Config) -> None:  # noqa: ANN001
-    """Leave the counts for the sum over all suites; say the seed where it is needed, in a quiet run too."""
-    count = {key: len(terminalreporter.stats.get(key, [])) for key in ("passed", "failed", "error", "skipped")}
-    path: Path | None = config.getoption("--counts")
-    if path is not None:
-        path.write_text(f"{count['passed']} {count['failed'] + count['error']} {count['skipped']}\n")
+    """Say the seed where it is needed, in a quiet run too."""
     if exitstatus:
         terminalreporter.write_line(f"to have the same contents again: --seed={config.getoption('--seed')}")
 
