@@ -109,4 +109,12 @@ def _pidfd(pid: int) -> int:
 
 
 def _is_over(pidfd: int) -> bool:
-    return bool(select.select([pidfd], [], [], 0)[0])
+    return becomes_readable(pidfd, 0)
+
+
+def becomes_readable(descriptor: int, seconds: float) -> bool:
+    """Whether there is something to read (of a pidfd: the process is over) within `seconds`. Any number of descriptor,
+    unlike select(2)."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from pathlib import Path
 from . import namespace, procfs
 from .bench import wait_until
 from .model import Failure, Trouble
-from .process import Process
+from .process import Process, becomes_readable
 
 MIB = 1 << 20
 
@@ -236,7 +235,7 @@ class Sandbox:
             return pid, pid
         text = b""
         while b"}" not in text:  # it comes in pieces, and no end of file follows while a tracer has the pipe, too
-            piece = os.read(info, 4096) if select.select([info], [], [], SPAWN_SECONDS)[0] else b""
+            piece = os.read(info, 4096) if becomes_readable(info, SPAWN_SECONDS) else b""
             if not piece:
                 popen.kill()
                 raise Trouble(f"no box could be made: {popen.communicate()[1].decode(errors='replace').strip()}")
