@@ -172,9 +172,10 @@ Test(options, a_bad_value_is_named_with_what_it_should_have_been)
     EXPECT_REFUSED("--port", "a port from 0 to 65535", "", "65536", "-1", "+1", " 1", "1 ", "0x50", "http", "8888K",
                    "99999999999999999999", "00000000000000008888");
     EXPECT_REFUSED("--window", "a number of bytes from 128K, such as 4M", "", "0", "1", "131071", "127K", "1T", "4m",
-                   "4MB", "4 M", "K", "-4M", "4.5M", "17179869184G", "18446744073709551616", "99999999999999999999G");
+                   "4MB", "4 M", "K", "-4M", "4.5M", "17179869184G", "17179869185G", "18446744073709551616",
+                   "99999999999999999999G");
     EXPECT_REFUSED("--dynamic-memory", "a number of bytes from 128K, such as 256M", "", "131071", "256MiB", "-1",
-                   "17592186044416M");
+                   "17592186044417M");
     EXPECT_REFUSED("--max-connections", "a number of connections", "", "-1", "1K", "2147483648", "many");
     EXPECT_REFUSED("--head-timeout", "seconds from 0.001 to 86400", "", "0", "0.0009", "-1", "1e3", "86400.1", "5s",
                    "1.2.3", ".", "inf", "nan", "0x10", "1000000000000000000000000000000");
@@ -210,6 +211,7 @@ Test(options, what_is_not_an_option_is_named_with_the_way_out)
         {{"-r", ".", "--trace"}, 3, "a value is missing after '--trace'; try 'aws --help'"},
         {{"."}, 1, "there is nothing to be done with '.'; try 'aws --help'"},
         {{"-p", "80", "8888"}, 3, "there is nothing to be done with '8888'; try 'aws --help'"},
+        {{"extra", "-x"}, 2, "there is nothing to be done with 'extra'; try 'aws --help'"}, /* in the order given */
         {{"--", "-p"}, 2, "there is nothing to be done with '-p'; try 'aws --help'"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -221,12 +223,14 @@ Test(options, what_is_not_an_option_is_named_with_the_way_out)
 Test(options, an_endless_word_is_cut_so_that_the_line_keeps_its_end)
 {
     char word[501];
-    memset(word, 'x', sizeof word - 1);
-    word[sizeof word - 1] = '\0';
-
-    cr_assert(eq(int, PARSE(word), OPTIONS_BAD));
-    char *end = strchr(error, '\'') + 1 + 100;
-    cr_assert(eq(str, end, text("'; try 'aws --help'")));
+    for (int dashes = 0; dashes <= 2; dashes += 2) {
+        memset(word, 'x', sizeof word - 1);
+        memset(word, '-', (size_t)dashes);
+        word[sizeof word - 1] = '\0';
+        cr_assert(eq(int, PARSE(word), OPTIONS_BAD));
+        char *end = strchr(error, '\'') + 1 + 100;
+        cr_assert(eq(str, end, text("'; try 'aws --help'")));
+    }
 
     cr_assert(eq(int, PARSE("--dynamic-memory", word), OPTIONS_BAD));
     cr_assert(eq(chr, error[strlen(error) - 1], '\''));

@@ -272,6 +272,17 @@ Test(request, a_target_may_have_8000_bytes_and_not_one_more)
     cr_assert(not(memory_leaked()));
 }
 
+Test(request, a_long_target_that_comes_byte_by_byte_costs_few_allocations)
+{
+    char bytes[8005] = "GET ";
+    memset(bytes + 4, '/', 8000);
+    request_init(&request);
+    fail_allocation(0, false);
+    cr_assert(eq(int, feed_byte_by_byte(bytes, 8004), REQUEST_MORE));
+    cr_assert(le(uint, allocations_seen(), 7), "128 bytes doubled up to 8192");
+    request_destroy(&request);
+}
+
 Test(request, what_is_not_a_request_is_called_malformed)
 {
     request_init(&request);
