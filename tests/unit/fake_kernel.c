@@ -20,7 +20,6 @@
 #include "startup.h"
 #include "unit.h"
 
-#define DESCRIPTORS 128
 #define RING_MAX 256
 
 /* Block size of O_DIRECT reads. */
@@ -52,7 +51,7 @@ struct ring_entry {
 
 struct fake_kernel kernel;
 
-static struct object objects[DESCRIPTORS];
+static struct object objects[KERNEL_DESCRIPTORS_MAX];
 static struct ring_entry ring[RING_MAX];
 static int ring_count;
 static int ring_depth;
@@ -132,8 +131,8 @@ static long new_descriptor(enum kind kind, int index)
 
 static struct object *object_at(const struct fake_call *call, long fd, enum kind kind)
 {
-    cr_assert(fd >= 0 && fd < DESCRIPTORS && objects[fd].kind == kind, "%s of %ld, which is not such a descriptor",
-              fake_name(call->name), fd);
+    cr_assert(fd >= 0 && fd < KERNEL_DESCRIPTORS_MAX && objects[fd].kind == kind,
+              "%s of %ld, which is not such a descriptor", fake_name(call->name), fd);
     return &objects[fd];
 }
 
@@ -150,7 +149,8 @@ static struct kernel_peer *peer_of(const struct fake_call *call)
 static long do_close(struct fake_call *call)
 {
     long fd = call->arguments[0];
-    cr_assert(fd >= 0 && fd < DESCRIPTORS && objects[fd].kind != CLOSED, "close of %ld, which is not open", fd);
+    cr_assert(fd >= 0 && fd < KERNEL_DESCRIPTORS_MAX && objects[fd].kind != CLOSED, "close of %ld, which is not open",
+              fd);
     if (objects[fd].kind == CLIENT) {
         struct kernel_peer *peer = peer_of(call);
         peer->was_closed = true;
@@ -469,7 +469,7 @@ static uint32_t readiness(const struct object *from)
 static long collect_ready(struct epoll_event *events, long max)
 {
     long count = 0;
-    for (int fd = 0; fd < DESCRIPTORS && count < max; fd++) {
+    for (int fd = 0; fd < KERNEL_DESCRIPTORS_MAX && count < max; fd++) {
         uint32_t ready = objects[fd].kind != CLOSED && objects[fd].is_watched ? readiness(&objects[fd]) : 0;
         if (ready)
             events[count++] = (struct epoll_event){.events = ready, .data = objects[fd].data};
@@ -493,7 +493,7 @@ static long do_epoll_pwait(struct fake_call *call)
     long count;
 
     object(call, EPOLL);
-    for (int fd = 0; fd < DESCRIPTORS && !kernel.fault.for_ever; fd++)
+    for (int fd = 0; fd < KERNEL_DESCRIPTORS_MAX && !kernel.fault.for_ever; fd++)
         objects[fd].said_nothing = false;
     do {
         complete_late_reads();

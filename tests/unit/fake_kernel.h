@@ -18,7 +18,8 @@
 #include "options.h"
 
 #define KERNEL_CALLS_MAX 10000
-#define KERNEL_PEERS_MAX 80
+#define KERNEL_PEERS_MAX 200
+#define KERNEL_DESCRIPTORS_MAX 512
 #define KERNEL_FILES_MAX 4
 #define KERNEL_HEAD_MAX 512
 
@@ -72,7 +73,7 @@ struct fake_kernel {
     struct kernel_peer peers[KERNEL_PEERS_MAX]; /* in the order in which they come */
     int peer_count;
     struct kernel_file files[KERNEL_FILES_MAX];
-    int descriptors_max; /* open at once; more give EMFILE */
+    int descriptors_max; /* open at once; more give EMFILE. At most KERNEL_DESCRIPTORS_MAX - 3 */
     int64_t end_ms;      /* when the server is asked to stop at the latest */
     volatile sig_atomic_t stop;
     bool (*when_idle)(void); /* NULL, or: change the world; false: nothing was changed. Setting `stop` is a signal. */

@@ -161,6 +161,28 @@ Test(server, a_crowd_is_accepted_in_batches_that_double)
     cr_assert(le(u32, kernel.calls_of[CALL_epoll_pwait], 10), "1 + 2 + 4 + ... in a turn each");
 }
 
+Test(server, a_batch_is_bounded_however_large_the_crowd)
+{
+    unsigned batch = 0, largest = 0;
+
+    start();
+    options.trace = NULL;
+    kernel.descriptors_max = 500;
+    for (int i = 0; i < 200; i++)
+        kernel_connect(GET("/static/a"));
+    serve();
+    for (unsigned i = 1; i <= kernel.calls; i++) {
+        if (kernel.log[i] == CALL_accept4)
+            batch++;
+        if (kernel.log[i] == CALL_epoll_pwait)
+            batch = 0;
+        if (largest < batch)
+            largest = batch;
+    }
+    cr_assert(eq(u32, largest, 64), "who was accepted has its turn, too");
+    cr_assert(kernel_got_whole(&kernel.peers[199], SIZE));
+}
+
 static bool more_come_one_by_one(void)
 {
     if (kernel.peer_count == 5)
@@ -229,6 +251,31 @@ Test(server, a_paused_listener_looks_again_now_and_then)
     cr_assert(eq(i64, second->closed_at_ms, 500));
     cr_assert(le(u32, kernel.calls_of[CALL_accept4], 2 + 5 + 1), "every 100 ms, not all the time");
     cr_assert(le(u32, kernel.calls_of[CALL_epoll_pwait], 25), "a level-triggered listener must not spin");
+}
+
+/* Let a silent client hold the last descriptor for a second while another one waits; the `fault` strikes. */
+static void serve_with_the_last_descriptor_held(struct kernel_fault fault)
+{
+    start();
+    options.trace = NULL;
+    kernel.descriptors_max = OWN_DESCRIPTORS; /* one more than it has without a trace */
+    kernel.fault = fault;
+    kernel_connect("");
+    struct kernel_peer *second = kernel_connect(GET("/nothing"));
+    serve();
+    cr_assert(gt(sz, second->head_length, 0), "it was answered at last");
+    cr_assert(eq(i64, second->closed_at_ms, HEAD_TIMEOUT_MS));
+}
+
+Test(server, a_listener_that_cannot_be_paused_is_paused_a_turn_later)
+{
+    unsigned pause = 0;
+    serve_with_the_last_descriptor_held((struct kernel_fault){0});
+    unsigned accepts = kernel.calls_of[CALL_accept4];
+    for (int nth = 0; nth < 4; nth += kernel.log[pause] == CALL_epoll_ctl) /* listener, eventfd, client, pause */
+        pause++;
+    serve_with_the_last_descriptor_held((struct kernel_fault){.nth = pause, .result = -ENOMEM});
+    cr_assert(eq(u32, kernel.calls_of[CALL_accept4], accepts + 1), "one turn more finds no descriptor");
 }
 
 Test(server, no_more_connections_than_allowed_are_open)
@@ -312,6 +359,33 @@ Test(server, a_client_gone_during_a_read_is_closed_now_and_freed_after_the_compl
     serve();
     cr_assert(went(1, "CONN_READING_ASYNC", "CONN_CLOSED"));
     cr_assert(zero(int, peer->body_length));
+}
+
+static bool both_go_then_their_reads_come_back_one_by_one(void)
+{
+    if (!kernel.peers[0].is_reset) {
+        kernel.peers[0].is_reset = kernel.peers[1].is_reset = true;
+    } else if (kernel.files[2].is_stuck) {
+        kernel.files[2].is_stuck = false;
+    } else if (kernel.files[3].is_stuck) {
+        cr_assert(gt(int, kernel.reads_in_flight, 0));
+        kernel.files[3].is_stuck = false;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+Test(server, each_of_the_dead_is_freed_when_its_own_read_is_back)
+{
+    start();
+    kernel.files[2].is_stuck = true;
+    kernel.files[3] = (struct kernel_file){.path = "dynamic/b", .size = SIZE, .is_cold = true, .is_stuck = true};
+    kernel.when_idle = both_go_then_their_reads_come_back_one_by_one;
+    kernel_connect(GET("/dynamic/cold"));
+    kernel_connect(GET("/dynamic/b"));
+    serve();
+    cr_assert(not(kernel.files[3].is_stuck));
 }
 
 static bool reset_while_the_disk_is_done(void)
