@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "options.h"
 #include "startup.h"
@@ -54,6 +55,7 @@ static int serve(const struct options *options)
     sigset_t waiting;
 
     set_up_signals(&waiting);
+    tzset(); /* else gmtime_r(3) reads the time zone's file inside the loop, once */
     raise_descriptor_limit();
     if (!startup_open(&server, options, error)) {
         fprintf(stderr, "aws: %s\n", error);
