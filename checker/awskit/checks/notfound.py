@@ -19,6 +19,9 @@ def notfound_dynamic(bench: Bench) -> None:
 @check("notfound.outside", "a path outside of both folders is 404", "S2", needs=("connect.one",))
 def notfound_outside(bench: Bench) -> None:
     _expect_missing(bench, "/no-such-folder/small00.dat")
+    # There, and yet not ours to give: the folders are looked at, not whether open(2) succeeds.
+    bench.tree.text("/outside.txt", b"beside the two folders\n")
+    bench.expect_404(bench.get("/outside.txt"), "GET /outside.txt, which is there, but outside of both folders")
 
 
 def _expect_missing(bench: Bench, target: str, there: str = "static") -> None:
