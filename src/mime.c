@@ -37,9 +37,7 @@ static const struct {
 
 const char *mime_type(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    const char *dot = strrchr(name, '.');
+    const char *dot = strrchr(path, '.'); /* a dot in a folder's name has a slash behind it, and no extension has */
 
     for (size_t i = 0; dot && i < sizeof types / sizeof types[0]; i++)
         if (strcasecmp(dot + 1, types[i].extension) == 0)

@@ -15,11 +15,12 @@ from grading import ROOT, Graded
 
 KNOWN = sorted(path.parent for path in (ROOT / "fixtures" / "submissions").glob("*/expected.toml"))
 
-LISTENING = {1, 2, 3, 4}  # what a server earns by listening at the right port and surviving its clients
+RUNNING = {1, 2}  # what any program earns that does not end
+LISTENING = RUNNING | {3, 4}  # and by listening at the right port
 ANSWERING = LISTENING | {5, 6, 8, 9, 10, 11, 12, 13, 14}  # and by saying something in HTTP to each of them
 NULLS = {
-    "PAUSE": set(),
-    "WRONG_PORT": set(),
+    "PAUSE": RUNNING,
+    "WRONG_PORT": RUNNING | {3},
     "SILENT": LISTENING,
     "CLOSE": LISTENING,
     "RESET": LISTENING,
@@ -51,9 +52,13 @@ def test_a_null_server_earns_nothing_else(mode: str, nulls: Gradings) -> None:
     assert "build.executable failed" not in graded.text
 
 
-def test_an_always_404_server_answers_but_finds_nothing(nulls: Gradings) -> None:
-    """The same from the other side: what it did earn is given."""
-    assert nulls["ALWAYS_404"].result().scored == ANSWERING
+@pytest.mark.parametrize("mode", ["PAUSE", "WRONG_PORT", "SILENT", "ALWAYS_404"])
+def test_what_a_null_server_did_earn_is_given(mode: str, nulls: Gradings) -> None:
+    assert nulls[mode].result().scored == NULLS[mode]
+
+
+def test_a_wrong_port_is_named(nulls: Gradings) -> None:
+    assert "the server listens at another port than 8888" in nulls["WRONG_PORT"].result().item(4)["output"]
 
 
 def test_epoll_for_show_is_told_from_epoll(nulls: Gradings) -> None:
