@@ -530,13 +530,16 @@ Test(aio, direct_reads_of_one_file_go_together_and_alone)
     start_read(2, &other, 0, 4096);
     start_read(3, &hot, 0, 4096);
     start_read(4, &file, 8192, 4096);
+    file.first = AIO_NOWAIT;
+    start_read(5, &file, 16384, 4096);
 
     expect_direct(FILE_FD, 2, {FILE_FD, 0, 4096, 0}, {FILE_FD, 4096, 4096, 0});
     expect_direct(OTHER_FD, 1, {OTHER_FD, 0, 4096, 0});
     expect(io_submit, WITH(CONTEXT, 1), .iocbs = {{22, 0, 4096, RWF_NOWAIT}}, .result = 1);
     expect_direct(FILE_FD, 1, {FILE_FD, 8192, 4096, 0});
+    expect(io_submit, WITH(CONTEXT, 1), .iocbs = {{FILE_FD, 16384, 4096, RWF_NOWAIT}}, .result = 1);
     aio_submit(&aio);
-    cr_assert(eq(u32, aio.in_flight, 5));
+    cr_assert(eq(u32, aio.in_flight, 6));
     script_is_over();
 }
 
