@@ -22,6 +22,8 @@ LDLIBS   := -laio -lhttp_parser
 
 CORE := $(filter-out main sys,$(basename $(notdir $(wildcard src/*.c))))
 
+JOBS := $(shell nproc)
+
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -63,7 +65,12 @@ run: aws ## serve a small sample root on a free port of 127.0.0.1
 # --- tests -----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: unit functional checker-test seam ## everything that must hold before a change is handed in
+# Everything is compiled side by side; the two suites that mostly wait for servers run side by side, too.
+test: | deps-unit deps-functional deps-grade ## everything that must hold before a change is handed in
+	$(Q)rm -rf build/test-counts
+	$(Q)$(MAKE) --no-print-directory -s -j$(JOBS) aws $(SHORT)/aws $(UNIT_TESTS:%=$(OUT)/unit/%)
+	$(Q)$(MAKE) --no-print-directory unit seam
+	$(Q)$(MAKE) --no-print-directory -j2 --output-sync=target functional checker-test
 	$(Q)cat build/test-counts/* | awk '{ passed += $$1; failed += $$2; skipped += $$3 } \
 	  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 || passed == 0 }'
 

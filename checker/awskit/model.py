@@ -6,8 +6,10 @@ The drawing of the kit, arrows pointing down only:
           |                 |  \\
           |               grade.py  report.py, rubric.py
           |              /     |
-        checks/*.py     /   sandbox.py, submission.py, evidence.py, memory.py
-          |            /
+        checks/*.py     /   mechanism.py, evidence.py, memory.py  (what the kernel saw, what valgrind says)
+          |            /    handed_in.py, submission.py  (what was handed in, and its build)
+          |           /     boxed.py, sandbox.py, process.py, namespace.py  (its server in a box)
+          |          /
         bench.py  (what a check is given: a tree, a server, a client; local.py starts the reference's server)
           |     \\
         judge.py client.py  (what a right answer is; an HTTP client that hides nothing)
