@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,8 +10,10 @@ import subprocess
 import pytest
 from conftest import Station
 
-from awskit.bench import Bench, wait_until
+from awskit.bench import SMALL, Bench, request_bytes
+from awskit.client import Client
 from awskit.local import HOST
+from awskit.namespace import NetworkNamespace
 from awskit.procfs import listening_ports
 
 
@@ -136,33 +137,31 @@ def test_long_options_and_units(plain_bench: Bench) -> None:
         own.expect_file(own.get(target), target)
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="a network namespace of its own is needed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own is needed")
 def test_without_options_it_serves_the_working_directory_at_8888(plain: Station) -> None:
     """In a network namespace of its own: the port may be somebody's here."""
-    process = subprocess.Popen(
-        ["unshare", "--net", str(plain.launcher.binary)],
-        cwd=plain.tree.root,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=plain.launcher.environment,
-    )
+    # The tree has this file since the server's first request.
+    request, content = request_bytes("/static/small00.dat"), plain.tree.content("/static/small00.dat")
+    network = NetworkNamespace()
+    with network.entered():
+        process = subprocess.Popen(
+            [str(plain.launcher.binary)],
+            cwd=plain.tree.root,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=plain.launcher.environment,
+        )
+        connection = socket.socket()
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "listening on port 8888\n"
-        assert wait_until(lambda: listening_ports(process.pid), 10, "it listens") == {8888}
-        root = os.readlink(f"/proc/{process.pid}/cwd")
-        assert root == str(plain.tree.root)
-        ask = ["nsenter", f"--net=/proc/{process.pid}/ns/net", "sh", "-c"]
-        fetch = f"ip link set lo up && exec /usr/bin/python3 -c '{FETCH}'"
-        done = subprocess.run([*ask, fetch], capture_output=True, timeout=20, check=True)
-        assert done.stdout.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert listening_ports(process.pid) == {8888}
+        connection.connect(("127.0.0.1", 8888))
+        with Client(connection, 10) as client:
+            client.send(request)
+            reply = client.reply(content)
+        assert reply.status == 200 and reply.length == SMALL
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-
-
-# The tree has this file since the server's first request.
-FETCH = (
-    "import socket, sys; s = socket.create_connection((\"127.0.0.1\", 8888)); "
-    "s.sendall(b\"GET /static/small00.dat HTTP/1.0\\r\\n\\r\\n\"); sys.stdout.buffer.write(s.recv(100))"
-)
+        network.close()
