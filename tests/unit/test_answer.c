@@ -233,6 +233,21 @@ Test(answer, every_problem_of_a_request_has_an_answer)
     finish();
 }
 
+Test(answer, the_longest_target_is_looked_for_as_it_is)
+{
+    static char target[REQUEST_TARGET_MAX + 1] = "/static/";
+    static char request[REQUEST_TARGET_MAX + 100];
+
+    memset(target + strlen(target), 'a', REQUEST_TARGET_MAX - strlen(target));
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n\r\n", target);
+    exchange_open(2, 2);
+    next();
+    expect(openat2, WITH(ROOT_FD), .path = target + 1, .result = -ENAMETOOLONG);
+    ask(request);
+    cr_assert(eq(int, status(), 404));
+    finish();
+}
+
 Test(answer, no_memory_for_a_head_is_no_answer)
 {
     exchange_open(2, 2);

@@ -54,6 +54,24 @@ Test(conn, release_closes_socket_and_document_and_gives_the_buffers_back)
     exchange_close();
 }
 
+/* Whoever starts a server with standard input closed gets it. */
+Test(conn, descriptor_0_is_a_descriptor_like_any_other)
+{
+    exchange_open(2, 2);
+    struct connection *conn = exchange_connect();
+    expect(recv, WITH(CLIENT_FD), GIVES(GET_STATIC));
+    expect(openat2, WITH(ROOT_FD), .result = 0);
+    expect(fstat, WITH(0), .status = {.st_mode = S_IFREG, .st_size = 5});
+    expect(send, WITH(CLIENT_FD), .result = ALL);
+    expect(sendfile, WITH(CLIENT_FD, 0, 0, 5), .result = 5);
+    conn_step(conn, CONN_READABLE);
+    expect(close, WITH(CLIENT_FD));
+    expect(close, WITH(0));
+    cr_assert(not(conn_release(conn)));
+    conn_destroy(conn);
+    exchange_close();
+}
+
 /* Row: peer gone while a read is in flight. */
 Test(conn, release_with_a_read_in_flight_closes_now_and_is_freed_after_the_completion)
 {

@@ -13,10 +13,12 @@
 #define WARM 32 /* free buffers that keep their pages: one default window of 4 MiB */
 
 static struct pool pool;
+static long alive_before;
 static _Alignas(AIO_ALIGNMENT) char pages[40][POOL_BUFFER_SIZE];
 
 static void start_pool(size_t buffers)
 {
+    alive_before = allocations_alive();
     expect(map_pages, WITH((long)(buffers * POOL_BUFFER_SIZE)), .pages = pages);
     cr_assert(eq(int, pool_init(&pool, buffers * POOL_BUFFER_SIZE), 0));
 }
@@ -26,6 +28,7 @@ static void stop_pool(void)
     expect(unmap_pages, WITH((long)pages, (long)(pool.count * POOL_BUFFER_SIZE)));
     pool_destroy(&pool);
     script_is_over();
+    cr_assert(eq(long, allocations_alive(), alive_before));
     cr_assert(not(memory_leaked()));
 }
 
@@ -40,6 +43,7 @@ Test(pool, memory_is_rounded_down_to_whole_buffers_but_to_one_at_least)
                 {2 * POOL_BUFFER_SIZE, 2},
                 {7 * POOL_BUFFER_SIZE + 1, 7}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        alive_before = allocations_alive();
         expect(map_pages, WITH((long)(rows[i].buffers * POOL_BUFFER_SIZE)), .pages = pages);
         cr_assert(eq(int, pool_init(&pool, rows[i].memory), 0));
         cr_assert(eq(sz, pool.available, rows[i].buffers), "of %zu bytes", rows[i].memory);

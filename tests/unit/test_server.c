@@ -62,18 +62,23 @@ static bool went(int number, const char *from, const char *to)
     return false;
 }
 
-/* Where the `nth` call of `name`, from 1, is among all calls, in a run without faults that serves `request` to a client
- * with a buffer of `buffer` bytes. */
-static unsigned find_call(const char *request, size_t buffer, enum fake_name name, int nth)
+/* Where the `nth` call of `name`, from 1, was among all calls of the last run. */
+static unsigned call_at(enum fake_name name, int nth)
 {
-    start();
-    kernel_connect(request)->buffer = buffer;
-    serve();
     for (unsigned i = 1; i <= kernel.calls; i++)
         if (kernel.log[i] == name && --nth == 0)
             return i;
     cr_fatal("there is no such call of %s", fake_name(name));
     return 0;
+}
+
+/* The same in a run without faults that serves `request` to a client with a buffer of `buffer` bytes. */
+static unsigned find_call(const char *request, size_t buffer, enum fake_name name, int nth)
+{
+    start();
+    kernel_connect(request)->buffer = buffer;
+    serve();
+    return call_at(name, nth);
 }
 
 /* --- serving ---------------------------------------------------------------------------------------------------- */
@@ -91,6 +96,7 @@ Test(server, each_kind_of_file_is_served_and_nothing_is_left)
     cr_assert(kernel_got_whole(cold, SIZE));
     cr_assert(zero(int, strncmp(none->head, "HTTP/1.1 404 ", strlen("HTTP/1.1 404 "))));
     cr_assert(eq(i64, kernel.now_ms, 0), "nobody had to wait for the clock");
+    cr_assert(went(4, "CONN_WREADY", "CONN_CLOSED"), "they are numbered from 1");
 }
 
 Test(server, a_lone_client_costs_few_calls)
@@ -269,11 +275,9 @@ static void serve_with_the_last_descriptor_held(struct kernel_fault fault)
 
 Test(server, a_listener_that_cannot_be_paused_is_paused_a_turn_later)
 {
-    unsigned pause = 0;
     serve_with_the_last_descriptor_held((struct kernel_fault){0});
     unsigned accepts = kernel.calls_of[CALL_accept4];
-    for (int nth = 0; nth < 4; nth += kernel.log[pause] == CALL_epoll_ctl) /* listener, eventfd, client, pause */
-        pause++;
+    unsigned pause = call_at(CALL_epoll_ctl, 4); /* after the listener, the eventfd and the silent client */
     serve_with_the_last_descriptor_held((struct kernel_fault){.nth = pause, .result = -ENOMEM});
     cr_assert(eq(u32, kernel.calls_of[CALL_accept4], accepts + 1), "one turn more finds no descriptor");
 }
@@ -332,6 +336,29 @@ Test(server, a_client_whose_interest_cannot_be_changed_is_closed)
 }
 
 /* --- the dead --------------------------------------------------------------------------------------------------- */
+
+static long alive_while_idle;
+
+static bool count_what_is_alive(void)
+{
+    alive_while_idle = allocations_alive();
+    return false;
+}
+
+Test(server, who_was_closed_is_freed_at_the_end_of_the_turn)
+{
+    const int crowds[] = {1, 20};
+    long alive[2];
+    for (int i = 0; i < 2; i++) {
+        start();
+        kernel.when_idle = count_what_is_alive;
+        for (int client = 0; client < crowds[i]; client++)
+            kernel_connect(GET("/static/a"));
+        serve();
+        alive[i] = alive_while_idle;
+    }
+    cr_assert(eq(long, alive[1], alive[0]));
+}
 
 static bool reset_then_let_the_disk_go_on(void)
 {
@@ -506,16 +533,50 @@ Test(server, a_client_that_takes_a_little_is_not_cut_off)
     cr_assert(eq(i64, slow->closed_at_ms, 24000));
 }
 
+static bool time_passes_and_all_take_something(void)
+{
+    if (!all_take_something())
+        return false;
+    kernel.now_ms += SEND_TIMEOUT_MS - 1;
+    return true;
+}
+
 Test(server, a_client_that_makes_progress_starts_its_clock_anew)
 {
     start();
-    kernel.when_idle = all_take_something;
-    kernel.end_ms = 1;
+    kernel.when_idle = time_passes_and_all_take_something;
     struct kernel_peer *slow = kernel_connect(GET("/static/a"));
-    kernel_connect(GET("/static/a"))->buffer = 1000;
     slow->buffer = 40000;
     serve();
     cr_assert(kernel_got_whole(slow, SIZE));
+    cr_assert(gt(i64, slow->closed_at_ms, 10 * SEND_TIMEOUT_MS));
+}
+
+static bool a_little_is_taken_at_half_time(void)
+{
+    if (kernel.now_ms > 0)
+        return false;
+    kernel.now_ms = SEND_TIMEOUT_MS / 2;
+    kernel_take(&kernel.peers[0], 600);
+    return true;
+}
+
+/* A socket that looks writable and is not. */
+Test(server, a_wake_up_without_progress_does_not_start_the_clock_anew)
+{
+    start();
+    kernel.when_idle = a_little_is_taken_at_half_time;
+    kernel_connect(GET("/static/a"))->buffer = 1000;
+    serve();
+    unsigned retry = call_at(CALL_sendfile, 3); /* after one that was short and one that had to wait */
+
+    start();
+    kernel.when_idle = a_little_is_taken_at_half_time;
+    kernel.fault = (struct kernel_fault){.nth = retry, .result = -EAGAIN, .for_ever = true};
+    struct kernel_peer *stalled = kernel_connect(GET("/static/a"));
+    stalled->buffer = 1000;
+    serve();
+    cr_assert(eq(i64, stalled->closed_at_ms, SEND_TIMEOUT_MS));
 }
 
 Test(server, a_client_that_sends_too_much_gets_no_reset_and_a_bounded_time)
@@ -533,9 +594,13 @@ Test(server, a_client_that_sends_too_much_gets_no_reset_and_a_bounded_time)
 
 /* --- stopping --------------------------------------------------------------------------------------------------- */
 
-static bool stop_when_idle(void)
+static bool stop_after_a_while(void)
 {
+    if (kernel.stop)
+        return false;
+    kernel.now_ms = 700;
     kernel.stop = 1;
+    kernel_connect(GET("/static/a"));
     return false;
 }
 
@@ -561,14 +626,14 @@ Test(server, answers_that_do_not_leave_in_the_grace_time_are_cut_off)
 {
     start();
     options.send_timeout_ms = 60000;
-    kernel.end_ms = 0;
-    kernel.when_idle = stop_when_idle;
+    kernel.when_idle = stop_after_a_while;
     struct kernel_peer *stalled = kernel_connect(GET("/static/a"));
     struct kernel_peer *loaded = kernel_connect(GET("/dynamic/a"));
     stalled->buffer = loaded->buffer = 1000;
     serve();
-    cr_assert(eq(i64, stalled->closed_at_ms, GRACE_MS));
-    cr_assert(eq(i64, loaded->closed_at_ms, GRACE_MS));
+    cr_assert(eq(i64, stalled->closed_at_ms, 700 + GRACE_MS));
+    cr_assert(eq(i64, loaded->closed_at_ms, 700 + GRACE_MS));
+    cr_assert(eq(int, kernel.accepted, 2), "who came after the stop is not served");
 }
 
 static bool stop_then_free_the_disk_after_the_grace_time(void)
