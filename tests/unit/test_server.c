@@ -3,6 +3,7 @@
  *
  * Rows of "the server must":
  *   accept EAGAIN / ECONNABORTED / EMFILE, ENFILE    stop / skip / pause the listener until a descriptor comes back
+ *   sendfile 0 before the end, AIO res short         closed, short as it is
  *   peer gone while a read is in flight              closed now, freed after the completion
  *   event for a connection closed in this turn       ignored
  *   io_submit -EAGAIN with nothing in flight         retried by the clock
@@ -462,6 +463,22 @@ Test(server, a_ring_that_others_have_filled_is_tried_again_by_the_clock)
     serve();
     cr_assert(kernel_got_whole(peer, SIZE));
     cr_assert(eq(i64, peer->closed_at_ms, 10));
+}
+
+/* Row: sendfile 0 before the end, AIO res short or 0 before the end. */
+Test(server, a_file_that_shrank_ends_its_answer_short_and_at_once)
+{
+    const char *requests[] = {GET("/static/a"), GET("/dynamic/a"), GET("/dynamic/cold")};
+    for (int i = 0; i < 3; i++) {
+        start();
+        kernel.files[i].shrunk = 100000;
+        struct kernel_peer *peer = kernel_connect(requests[i]);
+        serve();
+        cr_assert(zero(i64, peer->closed_at_ms), "%s", requests[i]);
+        cr_assert(not(peer->body_is_wrong), "%s", requests[i]);
+        cr_assert(le(u64, peer->body_length, SIZE - 100000), "%s", requests[i]);
+        cr_assert(ge(u64, peer->body_length, POOL_BUFFER_SIZE), "%s", requests[i]);
+    }
 }
 
 /* --- deadlines -------------------------------------------------------------------------------------------------- */
