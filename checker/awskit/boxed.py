@@ -19,10 +19,9 @@ from .bench import wait_until
 from .model import Failure, Trouble
 from .process import Process
 from .sandbox import MIB, Limits, Sandbox
-from .server import Exit, Launcher, Server
+from .server import HOST, Exit, Launcher, Server
 from .tree import Tree
 
-HOST = "127.0.0.1"
 PORT = 8888  # contract U2
 TIME_WAIT = 0x06
 
@@ -74,19 +73,9 @@ class BoxedServer(Server):
         self._exit: Exit | None = None
         self._stopping = threading.Lock()
 
-    def connect(self, *, timeout: float = 10.0, rcvbuf: int | None = None) -> socket.socket:
+    def new_socket(self) -> socket.socket:
         with self._network.entered() if self._network else contextlib.nullcontext():
-            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            connection.settimeout(timeout)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if rcvbuf is not None:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-            connection.connect((HOST, self.port))
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
     def alive(self) -> bool:
         return self._exit is None and self._process.alive()

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TextIO
 
 from . import report
-from .boxed import HOST, PORT
+from .boxed import PORT
 from .grade import CHECKS, Grader, working_folder
 from .model import Trouble
 from .rubric import BadRubric, load
 from .sandbox import Isolation
+from .server import HOST
 from .handed_in import ARCHIVES, is_submission
 
 ALL_POINTS, SOME_LOST, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)

@@ -110,7 +110,7 @@ class _NoServer(Server):
     def _refuse(self, *_: object, **__: object) -> None:
         raise Trouble("this check starts servers of its own and used the shared one")
 
-    connect = alive = stop = log = stderr = _refuse  # type: ignore[assignment]
+    new_socket = alive = stop = log = stderr = _refuse  # type: ignore[assignment]
 
 
 @dataclass

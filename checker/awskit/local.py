@@ -18,7 +18,6 @@ from .model import Failure, Trouble
 from .server import Exit, Launcher, Server
 from .tree import Tree
 
-HOST = "127.0.0.1"
 START_S = 20.0  # a server under a tool on a loaded machine may take its time
 _READY = re.compile(r"^listening on port (\d+)$", re.MULTILINE)
 
@@ -33,18 +32,8 @@ class LocalServer(Server):
         self.pid = process.pid
         self.port = 0  # set once it is known
 
-    def connect(self, *, timeout: float = 10.0, rcvbuf: int | None = None) -> socket.socket:
-        connection = socket.socket()
-        try:
-            connection.settimeout(timeout)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if rcvbuf is not None:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
-            connection.connect((HOST, self.port))
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    def new_socket(self) -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
     def alive(self) -> bool:
         return self.process.poll() is None

@@ -21,8 +21,9 @@ from pathlib import Path
 
 from . import namespace, procfs
 from .bench import Bench, wait_until
-from .boxed import HOST, BoxedLauncher, BoxedServer, describe
+from .boxed import BoxedLauncher, BoxedServer, describe
 from .model import Failure, Trouble
+from .server import HOST
 from .tree import Tree
 
 VALGRIND = "/usr/bin/valgrind"

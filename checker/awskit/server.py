@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .tree import Tree
 
 
+HOST = "127.0.0.1"  # servers under test are asked on loopback only
+
+
 @dataclass(frozen=True)
 class Exit:
     """How a process ended: `code` 0..255, or None where `signal` (its number) ended it."""
@@ -27,10 +30,24 @@ class Server(ABC):
     port: int
     pid: int  # the server's own process as this machine numbers it; not strace's, not the sandbox's
 
-    @abstractmethod
     def connect(self, *, timeout: float = 10.0, rcvbuf: int | None = None) -> socket.socket:
         """A TCP connection to the server, TCP_NODELAY set. `rcvbuf` in bytes is set before connect(2), so that it
         bounds the window. `timeout` in seconds holds for each later call. Raises OSError as connect(2) fails."""
+        connection = self.new_socket()
+        try:
+            connection.settimeout(timeout)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if rcvbuf is not None:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            connection.connect((HOST, self.port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @abstractmethod
+    def new_socket(self) -> socket.socket:
+        """An IPv4 TCP socket in the network namespace that the server is in."""
 
     @abstractmethod
     def alive(self) -> bool:

@@ -12,9 +12,9 @@ from conftest import Station
 
 from awskit.bench import SMALL, Bench, request_bytes
 from awskit.client import Client
-from awskit.local import HOST
 from awskit.namespace import NetworkNamespace
 from awskit.procfs import listening_ports
+from awskit.server import HOST
 
 
 def run(station: Station, *args: str) -> subprocess.CompletedProcess[str]:
