@@ -493,6 +493,7 @@ static long do_epoll_pwait(struct fake_call *call)
     long count;
 
     object(call, EPOLL);
+    cr_assert(not(zero(long, timeout_ms)), "the server asks without waiting");
     for (int fd = 0; fd < KERNEL_DESCRIPTORS_MAX && !kernel.fault.for_ever; fd++)
         objects[fd].said_nothing = false;
     do {

@@ -60,8 +60,9 @@ static void start_reads(int first, int count)
 /* Submissions that set O_DIRECT for their time only. */
 #define expect_direct(fd, result_, ...)                                                                                \
     do {                                                                                                               \
+        const long count_ = sizeof((struct script_iocb[]){__VA_ARGS__}) / sizeof(struct script_iocb);                  \
         expect(setfl, WITH((fd), O_NONBLOCK | O_DIRECT));                                                              \
-        expect(io_submit, WITH(CONTEXT), .iocbs = {__VA_ARGS__}, .result = (result_));                                 \
+        expect(io_submit, WITH(CONTEXT, count_), .iocbs = {__VA_ARGS__}, .result = (result_));                         \
         expect(setfl, WITH((fd), O_NONBLOCK));                                                                         \
     } while (0)
 
