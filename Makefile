@@ -149,10 +149,11 @@ grade: | deps-grade ## grade SUBMISSION=folder-or-archive (the project itself); 
 # --- care ------------------------------------------------------------------------------------------------------------
 
 .PHONY: lint
-lint: | deps-lint ## clang-tidy and cppcheck; clang's warnings, too
+lint: | deps-lint ## clang-tidy, clang's warnings and cppcheck for src/; flake8 for Python
 	$(Q)clang-tidy --quiet $(wildcard src/*.c) -- $(CPPFLAGS) -std=c11 $(WARNINGS)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability,style --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --include=/usr/include/$$($(CC) -print-multiarch)/sys/queue.h -Iinclude src
+	$(Q)$(PYTHON) -m flake8 --max-line-length=120 --extend-ignore=E203 checker/awskit checker/awscheck tests
 
 .PHONY: format
 format: | deps-lint ## lay out the C sources by .clang-format
@@ -173,7 +174,7 @@ PACKAGES_unit       := $(PACKAGES_build) libcriterion-dev
 PACKAGES_functional := $(PACKAGES_build) python3 python3-pytest python3-requests strace
 PACKAGES_grade      := $(PACKAGES_build) python3 bubblewrap strace valgrind util-linux
 PACKAGES_coverage   := gcovr
-PACKAGES_lint       := clang-format clang-tidy cppcheck
+PACKAGES_lint       := clang-format clang-tidy cppcheck python3 flake8
 
 # Ask dpkg, and apt-get only for what is missing: a machine that has all needs neither root nor a network. Where the
 # headers are found nobody is asked: a sandbox has no package database.

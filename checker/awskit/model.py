@@ -61,7 +61,7 @@ class Trouble(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """A check as data. `id` is `group.name`; `rules` are the contract's ids; `needs` are ids of checks to pass first."""
+    """A check as data. `id` is `group.name`; `rules` are the contract's ids; `needs` ids of checks to pass first."""
 
     id: str
     title: str

@@ -68,7 +68,8 @@ def test_a_thread_that_is_gone_waits_no_more() -> None:
 def _block(offset: int, size: int, path: str = FILE, flags: str = "") -> str:
     return (
         f"{{aio_data=0x5557a9512700, {flags}aio_lio_opcode=IOCB_CMD_PREAD, aio_fildes=7<{path}>,"
-        f" aio_buf=0x7f74c5413010, aio_nbytes={size}, aio_offset={offset}, aio_flags=IOCB_FLAG_RESFD, aio_resfd=8<anon_inode:[eventfd]>}}"
+        f" aio_buf=0x7f74c5413010, aio_nbytes={size}, aio_offset={offset},"
+        f" aio_flags=IOCB_FLAG_RESFD, aio_resfd=8<anon_inode:[eventfd]>}}"
     )
 
 
