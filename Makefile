@@ -144,7 +144,7 @@ coverage: | deps-unit deps-coverage ## lines and branches of src/ that the unit 
 SUBMISSION ?= .
 .PHONY: grade
 grade: | deps-grade ## grade SUBMISSION=folder-or-archive (the project itself); ARGS='--json FILE' and more
-	$(Q)$(PYTHON) checker/awscheck grade $(ARGS) $(SUBMISSION)
+	$(Q)$(PYTHON) checker/awscheck grade $(SUBMISSION) $(ARGS)
 
 # --- care ------------------------------------------------------------------------------------------------------------
 
