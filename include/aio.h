@@ -89,6 +89,9 @@ void aio_submit(struct aio *aio);
 /* Collect every completion that is there; for when event_fd is readable. Never waits. */
 void aio_collect(struct aio *aio);
 
+/* Make event_fd readable although nothing was read. A signal handler may call it. */
+void aio_wake(const struct aio *aio);
+
 /* The next finished read, or NULL. It failed if got < length: an error, or the file ended early. */
 struct aio_read *aio_next_done(struct aio *aio);
 

@@ -7,7 +7,6 @@
 #ifndef AWS_POLLER_H
 #define AWS_POLLER_H
 
-#include <signal.h>
 #include <stdint.h>
 
 /* The bits of interest and readiness. HANGUP is reported whether asked for or not. */
@@ -36,9 +35,8 @@ int poller_add(struct poller *poller, int fd, unsigned interest, void *source);
 int poller_change(struct poller *poller, int fd, unsigned interest, void *source);
 int poller_remove(struct poller *poller, int fd);
 
-/* Wait at most `timeout_ms` (-1: for ever), with `mask` as signal mask meanwhile (epoll_pwait(2)). Returns how many
- * `events` there are; 0 after the time or a signal; a negative errno if the poller itself is broken. */
-int poller_wait(struct poller *poller, struct poller_event events[POLLER_EVENTS_MAX], int64_t timeout_ms,
-                const sigset_t *mask);
+/* Wait at most `timeout_ms`, -1: for ever (epoll_wait(2)). Returns how many `events` there are; 0 after the time or a
+ * signal; a negative errno if the poller itself is broken. */
+int poller_wait(struct poller *poller, struct poller_event events[POLLER_EVENTS_MAX], int64_t timeout_ms);
 
 #endif

@@ -39,9 +39,12 @@ struct server {
     char receive_buffer[REQUEST_HEAD_MAX];
 };
 
-/* Serve until *stop is set, which a signal handler does: those signals must be blocked but in `mask`, the signal mask
- * while waiting. Then nobody is accepted any more, requests that are not complete are dropped, answers that are under
- * way have SERVER_GRACE_MS to leave, and everything but the server itself is released. */
-void server_run(struct server *server, const volatile sig_atomic_t *stop, const sigset_t *mask);
+/* Serve until *stop is set, which a signal handler does that then calls server_wake. Then nobody is accepted any more,
+ * requests that are not complete are dropped, answers that are under way have SERVER_GRACE_MS to leave, and everything
+ * but the server itself is released. */
+void server_run(struct server *server, const volatile sig_atomic_t *stop);
+
+/* End the wait that the loop is in or about to begin. A signal handler may call it, once the server is open. */
+void server_wake(const struct server *server);
 
 #endif

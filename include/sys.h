@@ -13,7 +13,6 @@
 
 #include <libaio.h>
 #include <linux/openat2.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -50,10 +49,10 @@ int sys_fstat(int fd, struct stat *status);
 int sys_setfl(int fd, int flags);
 int sys_close(int fd);
 
-/* Waiting: epoll_create1(2), epoll_ctl(2), epoll_pwait(2), eventfd(2). timeout_ms -1 waits for ever. */
+/* Waiting: epoll_create1(2), epoll_ctl(2), epoll_wait(2), eventfd(2). timeout_ms -1 waits for ever. */
 int sys_epoll_create1(int flags);
 int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
-int sys_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask);
+int sys_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms);
 int sys_eventfd(unsigned initial, int flags);
 
 /* Linux AIO: io_setup(2), io_destroy(2), io_submit(2), io_getevents(2) with a zero timeout, so that it never waits. */

@@ -242,6 +242,12 @@ void aio_collect(struct aio *aio)
     } while (count > 0 || count == -EINTR);
 }
 
+void aio_wake(const struct aio *aio)
+{
+    uint64_t one = 1;
+    (void)sys_write(aio->event_fd, &one, sizeof one);
+}
+
 struct aio_read *aio_next_done(struct aio *aio)
 {
     struct aio_read *read = STAILQ_FIRST(&aio->done);

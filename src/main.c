@@ -12,30 +12,30 @@
 
 enum { EXIT_USAGE = 2 };
 
+static struct server server;
 static volatile sig_atomic_t stop;
 
+/* The flag alone may be set just before the loop begins to wait. Letting the signal in only while epoll_pwait(2) waits
+ * is no way out: that call looks for signals when it has no event to report, which under load is never. */
 static void request_stop(int signal)
 {
     (void)signal;
     stop = 1;
+    server_wake(&server);
 }
 
-/* SIGTERM and SIGINT ask to stop and are let in only while the loop waits; `waiting` becomes the mask for that. */
-static void set_up_signals(sigset_t *waiting)
+/* SIGTERM and SIGINT ask to stop, whatever the mask that was inherited. */
+static void set_up_stop(void)
 {
     sigset_t stops;
-    struct sigaction action = {.sa_handler = request_stop};
+    struct sigaction action = {.sa_handler = request_stop, .sa_flags = SA_RESTART};
 
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
     sigemptyset(&stops);
     sigaddset(&stops, SIGTERM);
     sigaddset(&stops, SIGINT);
-    sigprocmask(SIG_BLOCK, &stops, waiting);
-    sigdelset(waiting, SIGTERM);
-    sigdelset(waiting, SIGINT);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    /* send has MSG_NOSIGNAL, sendfile has nothing of the kind. */
-    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_UNBLOCK, &stops, NULL);
 }
 
 /* Each connection needs a descriptor or two: take all that we may have. */
@@ -50,20 +50,19 @@ static void raise_descriptor_limit(void)
 
 static int serve(const struct options *options)
 {
-    static struct server server;
     char error[STARTUP_ERROR_SIZE];
-    sigset_t waiting;
 
-    set_up_signals(&waiting);
-    tzset(); /* else gmtime_r(3) reads the time zone's file inside the loop, once */
+    signal(SIGPIPE, SIG_IGN); /* send has MSG_NOSIGNAL, sendfile has nothing of the kind */
+    tzset();                  /* else gmtime_r(3) reads the time zone's file inside the loop, once */
     raise_descriptor_limit();
     if (!startup_open(&server, options, error)) {
         fprintf(stderr, "aws: %s\n", error);
         return EXIT_FAILURE;
     }
+    set_up_stop();
     printf("listening on port %u\n", (unsigned)server.listener.port);
     fflush(stdout);
-    server_run(&server, &stop, &waiting);
+    server_run(&server, &stop);
     startup_close(&server);
     return EXIT_SUCCESS;
 }

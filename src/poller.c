@@ -1,7 +1,5 @@
 /*
  * poller.c - the only file that knows epoll's names.
- *
- * Signals are let in by epoll_pwait alone: one that arrives between a look at the stop flag and the wait is not lost.
  */
 #include "poller.h"
 
@@ -59,12 +57,11 @@ static unsigned readiness(uint32_t events)
     return ready;
 }
 
-int poller_wait(struct poller *poller, struct poller_event events[POLLER_EVENTS_MAX], int64_t timeout_ms,
-                const sigset_t *mask)
+int poller_wait(struct poller *poller, struct poller_event events[POLLER_EVENTS_MAX], int64_t timeout_ms)
 {
     struct epoll_event raw[POLLER_EVENTS_MAX];
     int wait_ms = timeout_ms > INT_MAX ? INT_MAX : (int)timeout_ms;
-    int count = sys_epoll_pwait(poller->fd, raw, POLLER_EVENTS_MAX, wait_ms, mask);
+    int count = sys_epoll_wait(poller->fd, raw, POLLER_EVENTS_MAX, wait_ms);
 
     for (int i = 0; i < count; i++)
         events[i] = (struct poller_event){.source = raw[i].data.ptr, .ready = readiness(raw[i].events)};

@@ -197,13 +197,13 @@ static int64_t wait_time(const struct server *server, int64_t limit_ms)
     return loader_is_stuck(&server->loader) ? sooner(wait_ms, STUCK_RETRY_MS) : wait_ms;
 }
 
-static void turn(struct server *server, int64_t limit_ms, const sigset_t *mask)
+static void turn(struct server *server, int64_t limit_ms)
 {
     struct poller_event events[POLLER_EVENTS_MAX];
     bool listener_woke = false;
 
     watch_listener(server);
-    int count = poller_wait(&server->poller, events, wait_time(server, limit_ms), mask);
+    int count = poller_wait(&server->poller, events, wait_time(server, limit_ms));
     server->now_ms = monotonic_ms();
     for (int i = 0; i < count; i++) {
         struct connection *conn = events[i].source;
@@ -236,19 +236,24 @@ static void close_connections(struct server *server, bool all)
     }
 }
 
-void server_run(struct server *server, const volatile sig_atomic_t *stop, const sigset_t *mask)
+void server_run(struct server *server, const volatile sig_atomic_t *stop)
 {
     server->now_ms = monotonic_ms();
     while (!*stop)
-        turn(server, -1, mask);
+        turn(server, -1);
 
     listener_close(&server->listener);
     close_connections(server, false);
     int64_t end_ms = server->now_ms + SERVER_GRACE_MS;
     while (!TAILQ_EMPTY(&server->open) && server->now_ms < end_ms)
-        turn(server, end_ms - server->now_ms, mask);
+        turn(server, end_ms - server->now_ms);
     close_connections(server, true);
     while (!TAILQ_EMPTY(&server->orphans))
-        turn(server, -1, mask);
+        turn(server, -1);
     free_doomed(server);
+}
+
+void server_wake(const struct server *server)
+{
+    aio_wake(&server->loader.aio);
 }

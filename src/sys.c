@@ -130,9 +130,9 @@ int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
     return (int)result(epoll_ctl(epoll, operation, fd, event));
 }
 
-int sys_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask)
+int sys_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms)
 {
-    return (int)result(epoll_pwait(epoll, events, count, timeout_ms, mask));
+    return (int)result(epoll_wait(epoll, events, count, timeout_ms));
 }
 
 int sys_eventfd(unsigned initial, int flags)

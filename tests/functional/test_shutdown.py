@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from awskit import procfs
-from awskit.bench import KINDS, Bench, request_bytes, wait_until
+from awskit.bench import KINDS, MIB, Bench, request_bytes, wait_until
 from awskit.server import Exit
 
 STOPS = [signal.SIGTERM, signal.SIGINT]
@@ -46,6 +49,36 @@ def test_a_transfer_that_does_not_go_on_is_cut_after_the_grace_time(plain_bench:
             os.kill(own.server.pid, signal.SIGTERM)
             wait_until(lambda: not own.server.alive(), 60, "it ends although two clients do not read")
         assert own.server.stop() == Exit(0, None)
+
+
+def test_a_server_that_always_has_something_to_do_ends_too(plain_bench: Bench) -> None:
+    """Clients that throw away what comes, inside the kernel, are faster than a server: some socket is always writable,
+    and epoll_pwait(2), which lets a signal in only when it has no event to report, would never let one in."""
+
+    def throw_away(connection: socket.socket) -> None:
+        buffer = bytearray(MIB)
+        connection.settimeout(60)
+        with contextlib.suppress(OSError):
+            while connection.recv_into(buffer, len(buffer), socket.MSG_TRUNC):
+                pass
+
+    with plain_bench.start() as own:
+        own.tree.sparse("/static/endless.dat", 1 << 40)
+        with own.several(32) as clients, ThreadPoolExecutor(len(clients)) as pool:
+            for client in clients:
+                client.send(request_bytes("/static/endless.dat"))
+                assert client.read_head().status == 200
+            for client in clients:
+                pool.submit(throw_away, client.socket)
+            wait_until(lambda: procfs.run_time_ns(own.server.pid) > 200_000_000, own.patience, "it is busy")
+            os.kill(own.server.pid, signal.SIGTERM)
+            try:
+                wait_until(lambda: not procfs.listening_ports(own.server.pid), own.patience, "it listens no more")
+            finally:
+                for client in clients:
+                    client.socket.shutdown(socket.SHUT_RDWR)
+                ended = own.server.stop()
+        assert ended == Exit(0, None)
 
 
 def test_requests_that_have_come_are_answered_or_closed(bench: Bench) -> None:

@@ -486,7 +486,7 @@ static bool world_changes(void)
     return true;
 }
 
-static long do_epoll_pwait(struct fake_call *call)
+static long do_epoll_wait(struct fake_call *call)
 {
     long timeout_ms = call->arguments[2];
     bool was_stopped = kernel.stop;
@@ -599,7 +599,7 @@ static long (*const handlers[FAKE_CALL_COUNT])(struct fake_call *call) = {
     [CALL_close] = do_close,
     [CALL_epoll_create1] = do_epoll_create1,
     [CALL_epoll_ctl] = do_epoll_ctl,
-    [CALL_epoll_pwait] = do_epoll_pwait,
+    [CALL_epoll_wait] = do_epoll_wait,
     [CALL_eventfd] = do_eventfd,
     [CALL_io_setup] = do_io_setup,
     [CALL_io_destroy] = do_nothing,
@@ -665,12 +665,10 @@ bool kernel_serve(const struct options *options)
 {
     static struct server server;
     char error[STARTUP_ERROR_SIZE];
-    sigset_t mask;
 
-    sigemptyset(&mask);
     if (!startup_open(&server, options, error))
         return false;
-    server_run(&server, &kernel.stop, &mask);
+    server_run(&server, &kernel.stop);
     startup_close(&server);
     return true;
 }

@@ -282,7 +282,7 @@ static void give(const struct fake_call *call, const struct script_step *step)
     case CALL_map_pages:
         *(void **)call->out = step->pages;
         break;
-    case CALL_epoll_pwait:
+    case CALL_epoll_wait:
         memcpy(call->out, step->events, count * sizeof step->events[0]);
         break;
     case CALL_io_setup:
@@ -441,10 +441,9 @@ int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
     return (int)CALL_IN(epoll_ctl, event, epoll, operation, fd, (long)event->events);
 }
 
-int sys_epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout_ms, const sigset_t *mask)
+int sys_epoll_wait(int epoll, struct epoll_event *events, int count, int timeout_ms)
 {
-    (void)mask; /* signals are the world's: a script sends -EINTR */
-    return (int)CALL_OUT(epoll_pwait, events, epoll, count, timeout_ms);
+    return (int)CALL_OUT(epoll_wait, events, epoll, count, timeout_ms);
 }
 
 int sys_eventfd(unsigned initial, int flags)

@@ -51,7 +51,7 @@
     X(close, "fd")                                                                                                     \
     X(epoll_create1, "flags")                                                                                          \
     X(epoll_ctl, "epoll, operation, fd, events")                                                                       \
-    X(epoll_pwait, "epoll, count, timeout_ms")                                                                         \
+    X(epoll_wait, "epoll, count, timeout_ms")                                                                          \
     X(eventfd, "initial, flags")                                                                                       \
     X(io_setup, "depth")                                                                                               \
     X(io_destroy, "context")                                                                                           \
@@ -115,7 +115,7 @@ struct script_step {
     struct rlimit limit;                        /* getrlimit */
     uint16_t port;                              /* getsockname */
     void *pages;                                /* map_pages */
-    struct epoll_event events[SCRIPT_LIST_MAX]; /* epoll_pwait: `result` of them */
+    struct epoll_event events[SCRIPT_LIST_MAX]; /* epoll_wait: `result` of them */
     struct script_completion completions[SCRIPT_LIST_MAX]; /* io_getevents: `result` of them */
 };
 

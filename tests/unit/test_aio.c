@@ -634,6 +634,20 @@ Test(aio, a_broken_ring_is_not_asked_for_ever)
     assert_quiet();
 }
 
+/* --- waking ----------------------------------------------------------------------------------------------------- */
+
+Test(aio, a_wake_is_a_completion_of_nothing)
+{
+    start_engine();
+    expect(write, WITH(EVENT_FD, sizeof(uint64_t)), .text = "\1", .result = ALL);
+    aio_wake(&aio);
+    expect(read, WITH(EVENT_FD, sizeof(uint64_t)), .result = sizeof(uint64_t));
+    expect(io_getevents, .result = 0);
+    aio_collect(&aio);
+    cr_assert(zero(ptr, aio_next_done(&aio)));
+    script_is_over();
+}
+
 /* --- our own faults --------------------------------------------------------------------------------------------- */
 
 Test(aio, an_unaligned_read_is_our_own_fault, .signal = SIGABRT)

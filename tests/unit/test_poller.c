@@ -81,12 +81,12 @@ Test(poller, every_wake_up_is_told_with_its_source_and_readiness)
     };
     enum { COUNT = sizeof rows / sizeof rows[0] };
     int sources[COUNT];
-    struct script_step step = {.name = CALL_epoll_pwait, .file = __FILE__, .line = __LINE__, .result = COUNT};
+    struct script_step step = {.name = CALL_epoll_wait, .file = __FILE__, .line = __LINE__, .result = COUNT};
     for (int i = 0; i < COUNT; i++)
         step.events[i] = (struct epoll_event){.events = rows[i].events, .data.ptr = &sources[i]};
     script_expect(step);
 
-    cr_assert(eq(int, poller_wait(&poller, events, -1, NULL), COUNT));
+    cr_assert(eq(int, poller_wait(&poller, events, -1), COUNT));
     for (int i = 0; i < COUNT; i++) {
         cr_expect(eq(ptr, events[i].source, &sources[i]), "row %d", i);
         cr_expect(eq(u32, events[i].ready, rows[i].ready), "row %d", i);
@@ -101,19 +101,19 @@ Test(poller, a_wait_is_as_long_as_asked_for_and_as_epoll_can_be)
         long waited_ms;
     } rows[] = {{-1, -1}, {0, 0}, {1, 1}, {INT_MAX, INT_MAX}, {INT_MAX + 1L, INT_MAX}, {INT64_MAX, INT_MAX}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        expect(epoll_pwait, WITH(EPOLL, POLLER_EVENTS_MAX, rows[i].waited_ms));
-        cr_expect(eq(int, poller_wait(&poller, events, rows[i].asked_ms, NULL), 0));
+        expect(epoll_wait, WITH(EPOLL, POLLER_EVENTS_MAX, rows[i].waited_ms));
+        cr_expect(eq(int, poller_wait(&poller, events, rows[i].asked_ms), 0));
         script_is_over();
     }
 }
 
 Test(poller, a_signal_is_a_wait_without_events_and_every_other_failure_is_told)
 {
-    expect(epoll_pwait, .result = -EINTR);
-    cr_assert(eq(int, poller_wait(&poller, events, -1, NULL), 0));
-    expect(epoll_pwait, .result = -EBADF);
-    cr_assert(eq(int, poller_wait(&poller, events, -1, NULL), -EBADF));
-    expect(epoll_pwait, .result = -EINVAL);
-    cr_assert(eq(int, poller_wait(&poller, events, -1, NULL), -EINVAL));
+    expect(epoll_wait, .result = -EINTR);
+    cr_assert(eq(int, poller_wait(&poller, events, -1), 0));
+    expect(epoll_wait, .result = -EBADF);
+    cr_assert(eq(int, poller_wait(&poller, events, -1), -EBADF));
+    expect(epoll_wait, .result = -EINVAL);
+    cr_assert(eq(int, poller_wait(&poller, events, -1), -EINVAL));
     script_is_over();
 }

@@ -112,7 +112,7 @@ Test(server, a_lone_client_costs_few_calls)
     cr_assert(eq(u32, kernel.calls_of[CALL_recv], 1));
     cr_assert(eq(u32, kernel.calls_of[CALL_send], 1));
     cr_assert(eq(u32, kernel.calls_of[CALL_sendfile], 1));
-    cr_assert(eq(u32, kernel.calls_of[CALL_epoll_pwait], 3), "the listener, the client, the end");
+    cr_assert(eq(u32, kernel.calls_of[CALL_epoll_wait], 3), "the listener, the client, the end");
     cr_assert(eq(u32, kernel.calls_of[CALL_epoll_ctl], 3), "its interest never changed");
 }
 
@@ -165,7 +165,7 @@ Test(server, a_crowd_is_accepted_in_batches_that_double)
     for (int i = 0; i < 70; i++)
         cr_assert(kernel_got_whole(&kernel.peers[i], SIZE), "client %d", i + 1);
     cr_assert(eq(u32, kernel.calls_of[CALL_accept4], 70 + 1), "one found nobody");
-    cr_assert(le(u32, kernel.calls_of[CALL_epoll_pwait], 10), "1 + 2 + 4 + ... in a turn each");
+    cr_assert(le(u32, kernel.calls_of[CALL_epoll_wait], 10), "1 + 2 + 4 + ... in a turn each");
 }
 
 Test(server, a_batch_is_bounded_however_large_the_crowd)
@@ -181,7 +181,7 @@ Test(server, a_batch_is_bounded_however_large_the_crowd)
     for (unsigned i = 1; i <= kernel.calls; i++) {
         if (kernel.log[i] == CALL_accept4)
             batch++;
-        if (kernel.log[i] == CALL_epoll_pwait)
+        if (kernel.log[i] == CALL_epoll_wait)
             batch = 0;
         if (largest < batch)
             largest = batch;
@@ -257,7 +257,7 @@ Test(server, a_paused_listener_looks_again_now_and_then)
     cr_assert(gt(sz, second->head_length, 0), "it was answered");
     cr_assert(eq(i64, second->closed_at_ms, 500));
     cr_assert(le(u32, kernel.calls_of[CALL_accept4], 2 + 5 + 1), "every 100 ms, not all the time");
-    cr_assert(le(u32, kernel.calls_of[CALL_epoll_pwait], 25), "a level-triggered listener must not spin");
+    cr_assert(le(u32, kernel.calls_of[CALL_epoll_wait], 25), "a level-triggered listener must not spin");
 }
 
 /* Let a silent client hold the last descriptor for a second while another one waits; the `fault` strikes. */
@@ -294,7 +294,7 @@ Test(server, no_more_connections_than_allowed_are_open)
     serve();
     cr_assert(kernel_got_whole(third, SIZE));
     cr_assert(eq(i64, third->closed_at_ms, 1000), "when the first two were timed out");
-    cr_assert(le(u32, kernel.calls_of[CALL_epoll_pwait], 10), "who is not accepted must not wake the loop");
+    cr_assert(le(u32, kernel.calls_of[CALL_epoll_wait], 10), "who is not accepted must not wake the loop");
 }
 
 /* Row: no memory for a connection. */

@@ -52,9 +52,9 @@ static const struct {
     {CALL_epoll_ctl, -ENOMEM, END, 0},
     {CALL_epoll_ctl, -ENOSPC, END, 0},
 
-    {CALL_epoll_pwait, -EINTR, COPE, ONCE_ONLY},
-    {CALL_epoll_pwait, 0, COPE, ONCE_ONLY},
-    {CALL_epoll_pwait, KERNEL_HALF, COPE, 0},
+    {CALL_epoll_wait, -EINTR, COPE, ONCE_ONLY},
+    {CALL_epoll_wait, 0, COPE, ONCE_ONLY},
+    {CALL_epoll_wait, KERNEL_HALF, COPE, 0},
 
     {CALL_accept4, -EAGAIN, COPE, 0},
     {CALL_accept4, -EINTR, COPE, ONCE_ONLY},
