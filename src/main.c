@@ -53,6 +53,7 @@ static int serve(const struct options *options)
     char error[STARTUP_ERROR_SIZE];
 
     signal(SIGPIPE, SIG_IGN); /* send has MSG_NOSIGNAL, sendfile has nothing of the kind */
+    signal(SIGXFSZ, SIG_IGN); /* a trace may reach the limit of a file's size */
     tzset();                  /* else gmtime_r(3) reads the time zone's file inside the loop, once */
     raise_descriptor_limit();
     if (!startup_open(&server, options, error)) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,3 +131,12 @@ def test_every_edge_taken_in_a_crowd_is_in_the_table(bench: Bench) -> None:
                     own.read(client)
     assert len(ways) == 40
     assert {way[-1] for way in ways} == {"CONN_CLOSED"}
+
+
+def test_a_trace_that_cannot_be_written_stops_nobody(plain_bench: Bench) -> None:
+    """The limit of a file's size comes with a signal that kills, SIGXFSZ."""
+    with traced(plain_bench) as (own, ways):
+        resource.prlimit(own.server.pid, resource.RLIMIT_FSIZE, (0, 0))
+        own.expect_file(own.get(own.small("static")), own.small("static"))
+        own.expect_well("its trace had reached the limit of a file's size")
+    assert ways == []
