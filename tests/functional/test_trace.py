@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,14 +31,20 @@ DYNAMIC = ["CONN_INIT", "CONN_WREADY", "CONN_READING_ASYNC", "CONN_SENDING", "CO
 MISSING = ["CONN_INIT", "CONN_WREADY", "CONN_CLOSED"]
 
 
-@contextmanager
-def traced(bench: Bench, *args: str) -> Iterator[tuple[Bench, list[list[str]]]]:
-    """A server that traces; after the block the list holds the states of each connection, in the order of coming."""
+def new_trace(bench: Bench) -> Path:
+    """An empty file that the server may write."""
     path = bench.launcher.scratch / "trace"  # type: ignore[attr-defined]
     path.unlink(missing_ok=True)
     path.touch()
     if os.geteuid() == 0:
         os.chown(path, bench.launcher.uid, -1)  # type: ignore[attr-defined]
+    return path
+
+
+@contextmanager
+def traced(bench: Bench, *args: str) -> Iterator[tuple[Bench, list[list[str]]]]:
+    """A server that traces; after the block the list holds the states of each connection, in the order of coming."""
+    path = new_trace(bench)
     ways: list[list[str]] = []
     with bench.start(args=("--trace", str(path), *args)) as own:
         yield own, ways
@@ -135,8 +142,10 @@ def test_every_edge_taken_in_a_crowd_is_in_the_table(bench: Bench) -> None:
 
 def test_a_trace_that_cannot_be_written_stops_nobody(plain_bench: Bench) -> None:
     """The limit of a file's size comes with a signal that kills, SIGXFSZ."""
-    with traced(plain_bench) as (own, ways):
-        resource.prlimit(own.server.pid, resource.RLIMIT_FSIZE, (0, 0))
+    launcher = copy.copy(plain_bench.launcher)
+    launcher.wrapper = ("prlimit", "--fsize=64", "--")  # type: ignore[attr-defined]
+    path = new_trace(plain_bench)
+    with replace(plain_bench, launcher=launcher).start(args=("--trace", str(path))) as own:
         own.expect_file(own.get(own.small("static")), own.small("static"))
         own.expect_well("its trace had reached the limit of a file's size")
-    assert ways == []
+    assert path.stat().st_size == 64
