@@ -135,8 +135,11 @@ static enum connection_state send_dynamic(struct connection *conn)
 
     load_unpark(loader, load);
     while (load->status == LOAD_READY) {
-        if (conn->moved >= CONN_STEP_BYTES)
+        if (conn->moved >= CONN_STEP_BYTES) {
+            /* The socket may be nearly full: who is stalled from here on must not keep what others wait for. */
+            load_park(loader, load);
             return wait_for_client(conn);
+        }
         size_t front = load_front(load, &conn->write_buff);
         conn->write_length = front;
         bool last = load->consumed + front == load->size;

@@ -422,6 +422,7 @@ Test(conn_io, one_step_of_a_dynamic_file_is_bounded)
     conn_step(conn, 0);
     assert_state(CONN_SENDING);
     cr_assert(eq(int, conn->unacknowledged, 5000), "what the client takes meanwhile shows that it is not stalled");
+    cr_assert(conn->load.parked, "its client may take nothing more for long: it may be robbed");
 
     expect(send, WITH(CLIENT_FD, EXCHANGE_BUFFER, LAST), .result = ALL);
     expect(shutdown, WITH(CLIENT_FD, SHUT_WR));
