@@ -29,11 +29,10 @@ int poller_open(struct poller *poller);
 
 void poller_close(struct poller *poller);
 
-/* Watch `fd` for `interest`, tell it again, or forget it. A descriptor that is closed is forgotten by itself. 0 or a
- * negative errno (epoll_ctl(2)). */
+/* Watch `fd` for `interest`, or tell it again; a descriptor that is closed is forgotten by itself. 0 or a negative errno
+ * (epoll_ctl(2)). */
 int poller_add(struct poller *poller, int fd, unsigned interest, void *source);
 int poller_change(struct poller *poller, int fd, unsigned interest, void *source);
-int poller_remove(struct poller *poller, int fd);
 
 /* Wait at most `timeout_ms`, -1: for ever (epoll_wait(2)). Returns how many `events` there are; 0 after the time or a
  * signal; a negative errno if the poller itself is broken. */

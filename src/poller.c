@@ -40,11 +40,6 @@ int poller_change(struct poller *poller, int fd, unsigned interest, void *source
     return control(poller, EPOLL_CTL_MOD, fd, interest, source);
 }
 
-int poller_remove(struct poller *poller, int fd)
-{
-    return control(poller, EPOLL_CTL_DEL, fd, 0, NULL);
-}
-
 static unsigned readiness(uint32_t events)
 {
     unsigned ready = 0;

@@ -47,9 +47,6 @@ Test(poller, interest_is_told_level_triggered)
         cr_expect(eq(int, poller_change(&poller, FD, rows[i].interest, &source), 0));
         script_is_over();
     }
-    expect(epoll_ctl, WITH(EPOLL, EPOLL_CTL_DEL, FD));
-    cr_assert(eq(int, poller_remove(&poller, FD), 0));
-    script_is_over();
 }
 
 Test(poller, a_refusal_to_watch_comes_back)
@@ -58,8 +55,6 @@ Test(poller, a_refusal_to_watch_comes_back)
     cr_assert(eq(int, poller_add(&poller, FD, POLLER_READABLE, &poller), -ENOSPC));
     expect(epoll_ctl, .result = -ENOENT);
     cr_assert(eq(int, poller_change(&poller, FD, POLLER_READABLE, &poller), -ENOENT));
-    expect(epoll_ctl, .result = -EBADF);
-    cr_assert(eq(int, poller_remove(&poller, FD), -EBADF));
     script_is_over();
 }
 
