@@ -204,6 +204,7 @@ static void turn(struct server *server, int64_t limit_ms)
 
     watch_listener(server);
     int count = poller_wait(&server->poller, events, wait_time(server, limit_ms));
+    assert(count >= 0 && "the poller itself is broken: the loop would spin");
     server->now_ms = monotonic_ms();
     for (int i = 0; i < count; i++) {
         struct connection *conn = events[i].source;

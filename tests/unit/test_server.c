@@ -674,3 +674,12 @@ Test(server, the_end_waits_for_reads_that_are_in_flight)
     cr_assert(eq(i64, peer->closed_at_ms, GRACE_MS));
     cr_assert(not(kernel.files[2].is_stuck), "the read came back before the server ended");
 }
+
+Test(server, a_broken_poller_ends_it_rather_than_spins, .signal = SIGABRT)
+{
+    unsigned wait = find_call(GET("/static/a"), 0, CALL_epoll_wait, 1);
+
+    start();
+    kernel.fault = (struct kernel_fault){.nth = wait, .result = -EBADF, .for_ever = true};
+    serve();
+}
