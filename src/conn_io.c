@@ -96,7 +96,10 @@ static enum connection_state end_response(struct connection *conn)
 {
     if (!conn->must_linger)
         return CONN_CLOSED;
-    return sys_shutdown(conn->fd, SHUT_WR) < 0 ? CONN_CLOSED : CONN_LINGERING;
+    if (sys_shutdown(conn->fd, SHUT_WR) < 0)
+        return CONN_CLOSED;
+    conn->unacknowledged = sys_unacknowledged(conn->fd);
+    return CONN_LINGERING;
 }
 
 enum connection_state conn_io_send_head(struct connection *conn)

@@ -162,7 +162,8 @@ static void expire(struct server *server)
         struct deadline *due;
         while ((due = deadline_due(&server->clocks[clock], server->now_ms))) {
             struct connection *conn = (struct connection *)((char *)due - offsetof(struct connection, deadline));
-            if (clock == CLOCK_SEND && conn_io_client_takes(conn))
+            /* While the end of an answer is still on its way, closing at last could turn it into RST as well. */
+            if (clock != CLOCK_HEAD && conn_io_client_takes(conn))
                 deadline_set(due, &server->clocks[clock], server->now_ms);
             else
                 close_now(server, conn);

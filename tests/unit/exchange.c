@@ -126,6 +126,7 @@ void exchange_reach(struct connection *conn, enum connection_state state, enum r
         expect(recv, WITH(CLIENT_FD, ANY, 0), GIVES(GET_NOTHING "more"));
         expect(send, WITH(CLIENT_FD, ANY, MSG_NOSIGNAL), .result = ALL);
         expect(shutdown, WITH(CLIENT_FD, SHUT_WR));
+        expect(unacknowledged, WITH(CLIENT_FD), .result = 1);
         expect(recv, WITH(CLIENT_FD), .result = -EAGAIN);
         conn_step(conn, CONN_READABLE);
         break;

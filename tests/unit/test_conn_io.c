@@ -226,6 +226,7 @@ Test(conn_io, a_short_sendfile_goes_on_at_the_right_offset)
     long left = EXCHANGE_SIZE - 5001 - SENDFILE_MAX;
     expect(sendfile, WITH(CLIENT_FD, DOCUMENT_FD, 5001 + SENDFILE_MAX, left), .result = ALL);
     expect(shutdown, WITH(CLIENT_FD, SHUT_WR)); /* it took longer than its turn: the client may have sent more */
+    expect(unacknowledged, WITH(CLIENT_FD), .result = 1);
     expect(recv, WITH(CLIENT_FD), .result = 0);
     conn_step(conn, CONN_WRITABLE);
     assert_state(CONN_CLOSED);
@@ -426,6 +427,7 @@ Test(conn_io, one_step_of_a_dynamic_file_is_bounded)
 
     expect(send, WITH(CLIENT_FD, EXCHANGE_BUFFER, LAST), .result = ALL);
     expect(shutdown, WITH(CLIENT_FD, SHUT_WR));
+    expect(unacknowledged, WITH(CLIENT_FD), .result = 1);
     expect(recv, WITH(CLIENT_FD), .result = 0);
     conn_step(conn, CONN_WRITABLE);
     assert_state(CONN_CLOSED);
@@ -532,6 +534,7 @@ static void send_the_rest(void)
     expect(send, WITH(CLIENT_FD), .result = ALL);
     expect(send, WITH(CLIENT_FD), .result = ALL);
     expect(shutdown, WITH(CLIENT_FD, SHUT_WR));
+    expect(unacknowledged, WITH(CLIENT_FD), .result = 1);
     expect(recv, WITH(CLIENT_FD), .result = -EAGAIN);
     conn_step(conn, 0);
     assert_state(CONN_LINGERING);

@@ -550,6 +550,20 @@ Test(server, a_client_that_takes_a_little_is_not_cut_off)
     cr_assert(eq(i64, slow->closed_at_ms, 24000));
 }
 
+/* All of the answer is in the socket, the client takes it slowly and sends something late. */
+Test(server, lingering_lasts_while_the_client_takes_the_answer)
+{
+    start();
+    kernel.when_idle = take_a_byte_at_each_deadline;
+    struct kernel_peer *slow = kernel_connect(GET("/static/a") "more");
+    slow->buffer = SIZE + 1000;
+    slow->stays = true;
+    serve();
+    /* It took its last byte before 20 s; that was seen at the deadline after it. */
+    cr_assert(gt(i64, slow->closed_at_ms, 20000));
+    cr_assert(lt(i64, slow->closed_at_ms, 20000 + 3 * LINGER_MS));
+}
+
 static bool time_passes_and_all_take_something(void)
 {
     if (!all_take_something())
