@@ -29,8 +29,8 @@ int poller_open(struct poller *poller);
 
 void poller_close(struct poller *poller);
 
-/* Watch `fd` for `interest`, or tell it again; a descriptor that is closed is forgotten by itself. 0 or a negative errno
- * (epoll_ctl(2)). */
+/* Watch `fd` for `interest`, or tell it again; a descriptor that is closed is forgotten by itself. 0 or a negative
+ * errno (epoll_ctl(2)). */
 int poller_add(struct poller *poller, int fd, unsigned interest, void *source);
 int poller_change(struct poller *poller, int fd, unsigned interest, void *source);
 

@@ -697,3 +697,13 @@ Test(server, a_broken_poller_ends_it_rather_than_spins, .signal = SIGABRT)
     kernel.fault = (struct kernel_fault){.nth = wait, .result = -EBADF, .for_ever = true};
     serve();
 }
+
+/* A signal may come between the look at the flag and the wait. */
+Test(server, a_wake_up_is_an_event_of_the_loader)
+{
+    static struct server server;
+    server.loader.aio.event_fd = 7;
+    expect(write, WITH(7, sizeof(uint64_t)), .text = "\1", .result = ALL);
+    server_wake(&server);
+    script_is_over();
+}
