@@ -12,6 +12,7 @@
 
 enum { EXIT_USAGE = 2 };
 
+/* Not on the stack: it is large, and the signal handler wakes it. */
 static struct server server;
 static volatile sig_atomic_t stop;
 
