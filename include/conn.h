@@ -56,13 +56,12 @@ struct connection {
     struct load load;        /* dynamic: the file on its way into memory */
 
     size_t moved;       /* bytes that left in this step: bounds it, and shows that the client is not stalled */
-    int unacknowledged; /* bytes that the client had not taken when a send last had to wait */
+    int unacknowledged; /* bytes that the client had not taken when we last looked: it is slow, or stalled */
     bool must_linger;   /* the client may still send: close in two steps */
 
     /* The server's. */
     struct deadline deadline;
     uint8_t interest; /* what the poller was told last */
-    bool doomed;      /* closed; freed at the end of the turn */
     TAILQ_ENTRY(connection) link;
 };
 

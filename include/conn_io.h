@@ -30,9 +30,9 @@ enum connection_state conn_io_send_body(struct connection *conn);
 /* CONN_LINGERING: read away what the client still sends, until its end. */
 enum connection_state conn_io_linger(struct connection *conn);
 
-/* Whether the client has taken any bytes since the last send that had to wait, or since this was asked last. A slow
- * client takes bytes long before its socket is writable again: the kernel says so only when a good part of the send
- * buffer is free. */
+/* Whether the client has taken any bytes since a send had to wait, the write side was shut, or this was asked last. A
+ * slow client takes bytes long before its socket is writable again: the kernel says so only when a good part of the
+ * send buffer is free. */
 bool conn_io_client_takes(struct connection *conn);
 
 /*

@@ -48,7 +48,6 @@ static int64_t monotonic_ms(void)
 /* `conn` is closed: release it now, free it at the end of the turn in which nothing of it is in flight any more. */
 static void doom(struct server *server, struct connection *conn)
 {
-    conn->doomed = true;
     deadline_clear(&conn->deadline);
     TAILQ_REMOVE(&server->open, conn, link);
     server->open_count--;
@@ -147,7 +146,7 @@ static void finish_loads(struct server *server)
 {
     struct connection *conn;
     while ((conn = loader_next_finished(&server->loader))) {
-        if (conn->doomed) {
+        if (conn->state == CONN_CLOSED) {
             TAILQ_REMOVE(&server->orphans, conn, link);
             TAILQ_INSERT_TAIL(&server->doomed, conn, link);
         } else {
@@ -215,7 +214,7 @@ static void turn(struct server *server, int64_t limit_ms)
         } else if (events[i].source == &server->loader) {
             loader_collect(&server->loader);
             finish_loads(server);
-        } else if (!conn->doomed) { /* it may have been closed earlier in this turn */
+        } else if (conn->state != CONN_CLOSED) { /* it may have been closed earlier in this turn */
             step(server, conn, events[i].ready);
         }
     }

@@ -13,7 +13,8 @@
 
 #include "sys.h"
 
-/* How long a closed connection is read away. A client on the other side of the earth needs a second to see our FIN. */
+/* How long a closed connection is read away without the client taking any more of its answer. A client on the other
+ * side of the earth needs a second to see our FIN. */
 #define LINGER_MS 2000
 
 /* Descriptors that are not connections: standard ones, poller, listener, AIO, root, trace, and some to spare. */
