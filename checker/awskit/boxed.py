@@ -57,6 +57,16 @@ class Program:
         return all(struct.unpack_from("<I", data, start + at * size)[0] != PT_INTERP for at in range(count))
 
 
+def expect_free_port() -> None:
+    """Without a network of its own a submission needs port 8888 of this machine. Trouble if somebody else has it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, PORT))
+        except OSError as error:
+            raise Trouble(f"port {PORT} is taken, and this machine allows no network namespace: {error}") from error
+
+
 class BoxedServer(Server):
     """One run of a submission. `command` and `site`: the paths of program and document root as the box has them."""
 
@@ -144,7 +154,7 @@ class BoxedLauncher(Launcher):
         if self.sandbox.isolation.network:
             network = network or namespace.NetworkNamespace()
         else:
-            self._claim_port()
+            expect_free_port()
         try:
             server = self._spawn(tree, nofile, network)
         except BaseException:
@@ -181,15 +191,6 @@ class BoxedLauncher(Launcher):
             [*self.wrapper, command], (folder, site), site.inside, limits, network, self.tracer
         )
         return BoxedServer(process, network, tree, command, site.inside)
-
-    def _claim_port(self) -> None:
-        """Trouble if somebody else has the port, where there is only one."""
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, PORT))
-            except OSError as error:
-                raise Trouble(f"port {PORT} of this machine is taken, and there is no other: {error}") from error
 
     @staticmethod
     def _port_rests() -> bool:

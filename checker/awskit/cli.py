@@ -8,19 +8,17 @@ import json
 import math
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from . import report
-from .boxed import PORT
+from .boxed import expect_free_port
 from .grade import CHECKS, Grader, working_folder
 from .model import Trouble
 from .rubric import BadRubric, load
 from .sandbox import Isolation
-from .server import HOST
 from .handed_in import ARCHIVES, is_submission
 
 ALL_POINTS, SOME_LOST, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)
@@ -134,7 +132,7 @@ def _grade(options: argparse.Namespace) -> int:
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     isolation = Isolation.probe()
     if not isolation.network:
-        _expect_free_port()
+        expect_free_port()
     with _journal(options.keep) as journal, working_folder(options.keep) as folder:
 
         def record(verdict: report.Verdict) -> None:
@@ -150,16 +148,6 @@ def _grade(options: argparse.Namespace) -> int:
     if result.unknown:
         return CANNOT_WORK
     return ALL_POINTS if result.score == rubric.total else SOME_LOST
-
-
-def _expect_free_port() -> None:
-    """Without a network of its own a submission needs port 8888 of this machine."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, PORT))
-        except OSError as error:
-            raise Trouble(f"port {PORT} is taken, and this machine allows no network namespace: {error}") from error
 
 
 @contextlib.contextmanager
