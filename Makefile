@@ -3,7 +3,7 @@
 # One file, not recursive. Everything that is made goes below build/, but for ./aws: the project itself looks like a
 # submission. V=1 shows the commands. SAN=address,undefined makes a variant of its own, in a folder of its own.
 
-CC      ?= gcc
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PYTHON  := /usr/bin/python3
 SAN     ?=
 comma   := ,
@@ -16,8 +16,8 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -
             -Wcast-qual -Wwrite-strings -Wswitch-enum
 CFLAGS   := -std=c11 -g $(WARNINGS)
 OPTIMISE := $(if $(SAN),-O1 -fno-omit-frame-pointer -fsanitize=$(SAN),-O2)
-# With -flto the seam of sys.h costs nothing: its functions are inlined into their callers.
-LTO      := $(if $(SAN),,-flto=auto -ffat-lto-objects)
+# With -flto the seam of sys.h costs nothing: its functions are inlined into their callers. clang has no fat objects.
+LTO      := $(if $(SAN)$(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 LDLIBS   := -laio -lhttp_parser
 
 CORE := $(filter-out main sys,$(basename $(notdir $(wildcard src/*.c))))
