@@ -174,7 +174,7 @@ PACKAGES_unit       := $(PACKAGES_build) libcriterion-dev
 PACKAGES_functional := $(PACKAGES_build) python3 python3-pytest python3-requests strace
 PACKAGES_grade      := $(PACKAGES_build) python3 bubblewrap strace valgrind util-linux
 PACKAGES_coverage   := gcovr
-PACKAGES_lint       := clang-format clang-tidy cppcheck python3 flake8
+PACKAGES_lint       := $(PACKAGES_build) clang-format clang-tidy cppcheck python3 flake8
 
 # Ask dpkg, and apt-get only for what is missing: a machine that has all needs neither root nor a network. Where the
 # headers are found nobody is asked: a sandbox has no package database.
