@@ -93,7 +93,7 @@ def gradescope(report: Report) -> dict[str, Any]:
     """The report in the shape of Gradescope's results.json; `extra_data` has every verdict as the checker knows it."""
     return {
         "score": report.score,
-        "execution_time": round(report.seconds, 1),
+        "execution_time": round(report.seconds, 3),
         "output": "\n".join([f"{report.rubric.title}, seed {report.seed}", *_surroundings(report)]),
         "tests": [_test(report, result) for result in report.results],
         "extra_data": {
