@@ -17,7 +17,7 @@ import pytest
 from grading import ROOT, Graded, awscheck
 
 PLAIN = ROOT / "fixtures" / "submissions" / "plain"
-BROKEN = ROOT / "fixtures" / "submissions" / "does-not-compile"
+BROKEN = ROOT / "fixtures" / "submissions" / "defect" / "does-not-compile"
 NOT_ALLOWED = Path(__file__).with_name("without_namespaces.py")
 
 

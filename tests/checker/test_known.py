@@ -13,7 +13,7 @@ import pytest
 
 from grading import ROOT, Graded
 
-KNOWN = sorted(path.parent for path in (ROOT / "fixtures" / "submissions").glob("*/expected.toml"))
+KNOWN = sorted(path.parent for path in (ROOT / "fixtures" / "submissions").glob("*/*/expected.toml"))
 
 RUNNING = {1, 2}  # what any program earns that does not end
 LISTENING = RUNNING | {3, 4}  # and by listening at the right port
