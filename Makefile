@@ -66,7 +66,7 @@ run: aws ## serve a small sample root on a free port of 127.0.0.1
 
 .PHONY: test
 # Everything is compiled side by side; the two suites that mostly wait for servers run side by side, too.
-test: | deps-unit deps-functional deps-grade ## everything that must hold before a change is handed in
+test: | deps-unit deps-functional deps-known ## everything that must hold before a change is handed in
 	$(Q)rm -rf build/test-counts
 	$(Q)$(MAKE) --no-print-directory -s -j$(JOBS) aws $(SHORT)/aws $(UNIT_TESTS:%=$(OUT)/unit/%)
 	$(Q)$(MAKE) --no-print-directory unit seam
@@ -113,9 +113,13 @@ functional: $(OUT)/aws $(SHORT)/aws | deps-functional ## the running server, che
 	  --counts=build/test-counts/functional $(ARGS)
 
 .PHONY: checker-test
-checker-test: | deps-functional deps-grade ## the grader, proven on known submissions
+checker-test: | deps-functional deps-known ## the grader, proven on known submissions
 	$(Q)mkdir -p build/test-counts
 	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider tests/checker --counts=build/test-counts/checker $(ARGS)
+
+.PHONY: known
+known: | deps-functional deps-known ## grade every known submission and compare; KNOWN='name or kind' for some, SEED=n
+	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/known.py $(KNOWN) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: asan
 asan: ## unit and functional tests under AddressSanitizer and UBSan
@@ -144,7 +148,12 @@ coverage: | deps-unit deps-coverage ## lines and branches of src/ that the unit 
 SUBMISSION ?= .
 .PHONY: grade
 grade: | deps-grade ## grade SUBMISSION=folder-or-archive (the project itself); ARGS='--json FILE' and more
+ifneq ($(wildcard $(SUBMISSION)/defect.diff),)
+	$(Q)rm -rf build/sample && fixtures/submissions/unfold $(notdir $(SUBMISSION:/=)) build/sample
+	$(Q)$(PYTHON) checker/awscheck grade build/sample $(ARGS)
+else
 	$(Q)$(PYTHON) checker/awscheck grade $(SUBMISSION) $(ARGS)
+endif
 
 # --- care ------------------------------------------------------------------------------------------------------------
 
@@ -173,6 +182,7 @@ PACKAGES_build      := gcc libaio-dev libhttp-parser-dev
 PACKAGES_unit       := $(PACKAGES_build) libcriterion-dev
 PACKAGES_functional := $(PACKAGES_build) python3 python3-pytest python3-requests strace
 PACKAGES_grade      := $(PACKAGES_build) python3 bubblewrap strace valgrind util-linux
+PACKAGES_known      := $(PACKAGES_grade) patch
 PACKAGES_coverage   := gcovr
 PACKAGES_lint       := $(PACKAGES_build) clang-format clang-tidy cppcheck python3 flake8
 
@@ -190,7 +200,7 @@ define install
 	  > build/apt.log 2>&1 || { tail -n 3 build/apt.log >&2; echo "make: please install these Debian packages: $$missing" >&2; exit 1; }
 endef
 
-DEPS := $(patsubst %,deps-%,build unit functional grade coverage lint)
+DEPS := $(patsubst %,deps-%,build unit functional grade known coverage lint)
 .PHONY: deps $(DEPS)
 deps: $(DEPS) ## install every Debian package that any target needs
 
