@@ -5,9 +5,13 @@ A rubric is a TOML file:
     title = "Second homework"
     total = 3                                # what all points together must come to
 
+    [groups]                                 # may be left out; else: what the points of each group must come to
+    "static files" = 3
+
     [[item]]
-    number = 1                               # each once
-    name = "serves a small static file"
+    number = 1                               # each once; default: one more than the item before has
+    name = "serves a small static file"      # default: the title of its check, if it is only one
+    group = "static files"                   # default: none; one of [groups]
     points = 2                               # for all its checks passing
     memory = 1                               # default 0: for the same under valgrind, without an error
     checks = ["static.small_equal"]
@@ -17,10 +21,13 @@ A rubric is a TOML file:
 from __future__ import annotations
 
 import math
+import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from .model import Check
 
 RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
@@ -40,6 +47,7 @@ class Item:
     memory: float
     checks: tuple[str, ...]
     visibility: str
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,11 @@ class Rubric:
 
     title: str
     items: tuple[Item, ...]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the groups, in the order of their first items; none for items that have none."""
+        return tuple(dict.fromkeys(item.group for item in self.items if item.group))
 
     @property
     def total(self) -> float:
@@ -66,9 +79,9 @@ def _is_named(item: Item, name: str) -> bool:
     return name == str(item.number) or name in item.checks
 
 
-def load(name: str, known: Collection[str]) -> Rubric:
-    """The rubric in the file `name`, or the one of that name that comes with the checker. `known` are the ids of the
-    checks that there are. Raises BadRubric."""
+def load(name: str, known: Mapping[str, Check]) -> Rubric:
+    """The rubric in the file `name`, or the one of that name that comes with the checker. `known` are the checks that
+    there are, by id. Raises BadRubric."""
     path = RUBRICS / f"{name}.toml" if "/" not in name and not name.endswith(".toml") else Path(name)
     try:
         text = path.read_text(encoding="utf-8")
@@ -80,47 +93,81 @@ def load(name: str, known: Collection[str]) -> Rubric:
     return parse(text, known, str(path))
 
 
-def parse(text: str, known: Collection[str], place: str) -> Rubric:
+def parse(text: str, known: Mapping[str, Check], place: str) -> Rubric:
     """Read and judge a rubric's text; `place` is its name in messages. Raises BadRubric."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadRubric(f"{place}: {error}") from error
-    _Reader(place, 1, data).refuse_others("title", "total", "item")
     top = _Reader(place, 1, data)
+    top.refuse_others("title", "total", "groups", "item")
+    groups = _groups(top, text)
     rows = data.get("item")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise top.bad("there is no [[item]]")
     lines = [number for number, line in enumerate(text.splitlines(), 1) if line.split("#")[0].strip() == "[[item]]"]
     # Items may be spelled in other ways than [[item]]; then the line is not known, and the first is given.
     readers = [_Reader(place, lines[at] if len(lines) == len(rows) else 1, row) for at, row in enumerate(rows)]
-    items = tuple(_item(reader, known) for reader in readers)
-    for at, item in enumerate(items):
-        if any(item.number == other.number for other in items[:at]):
-            raise readers[at].bad(f"two items have the number {item.number}")
-    rubric = Rubric(top.text("title"), items)
-    total = top.points("total", None)
-    if not math.isclose(rubric.total, total):
-        raise top.bad(f"total is {total:g}, and the items' points come to {rubric.total:g}")
+    items: list[Item] = []
+    for reader in readers:
+        items.append(_item(reader, known, groups, items[-1].number + 1 if items else 1))
+        if any(items[-1].number == other.number for other in items[:-1]):
+            raise reader.bad(f"two items have the number {items[-1].number}")
+    rubric = Rubric(top.text("title"), tuple(items))
+    _expect_total(top, "total is", top.points("total", None), items)
+    for name, (reader, total) in groups.items():
+        _expect_total(reader, f"group {name!r} is", total, [item for item in items if item.group == name])
     return rubric
 
 
-def _item(reader: _Reader, known: Collection[str]) -> Item:
-    reader.refuse_others("number", "name", "points", "memory", "checks", "visibility")
+def _groups(top: _Reader, text: str) -> dict[str, tuple[_Reader, float]]:
+    """Of each group: its line, and what its points must come to."""
+    table = top.table.get("groups", {})
+    if not isinstance(table, dict):
+        raise top.bad("groups must be a table of names and points")
+    lines = text.splitlines()
+    first = next((at for at, line in enumerate(lines) if re.match(r"\s*\[?\s*groups\b", line)), 0)
+    groups = {}
+    for name in table:
+        row = re.compile(rf"""\s*["']?{re.escape(name)}["']?\s*=""")
+        # In an inline table a group has no line of its own; then it is the table's.
+        line = next((at for at in range(first, len(lines)) if row.match(lines[at])), first)
+        reader = _Reader(top.place, line + 1, table)
+        groups[name] = reader, reader.points(name, None)
+    return groups
+
+
+def _expect_total(reader: _Reader, what: str, total: float, items: Collection[Item]) -> None:
+    found = sum(item.points + item.memory for item in items)
+    if not math.isclose(found, total, abs_tol=1e-9):
+        raise reader.bad(f"{what} {total:g}, and the items' points come to {found:g}")
+
+
+def _item(reader: _Reader, known: Mapping[str, Check], groups: Collection[str], number: int) -> Item:
+    """One item; `number` is the one that it has if it does not say another."""
+    reader.refuse_others("number", "name", "group", "points", "memory", "checks", "visibility")
     checks = reader.table.get("checks")
     if not isinstance(checks, list) or not checks or not all(isinstance(name, str) for name in checks):
         raise reader.bad("checks must be a list of the ids of checks, one at least")
-    for name in checks:
+    for at, name in enumerate(checks):
         if name not in known:
             raise reader.bad(f"there is no check {name!r}")
-    number = reader.table.get("number")
+        if name in checks[:at]:
+            raise reader.bad(f"the check {name!r} stands here twice")
+        if not known[name].submission:
+            raise reader.bad(f"the check {name!r} is about the reference only: the assignment does not promise it")
+    number = reader.table.get("number", number)
     if type(number) is not int or number < 1:
         raise reader.bad("number must be a whole number from 1 on")
     visibility = reader.table.get("visibility", "visible")
     if visibility not in VISIBILITIES:
         raise reader.bad(f"visibility must be one of {', '.join(VISIBILITIES)}, not {visibility!r}")
+    group = reader.text("group") if "group" in reader.table or groups else ""
+    if group and group not in groups:
+        raise reader.bad(f"there is no group {group!r} in [groups]")
+    name = known[checks[0]].title if len(checks) == 1 and "name" not in reader.table else reader.text("name")
     points, memory = reader.points("points", None), reader.points("memory", 0)
-    return Item(number, reader.text("name"), points, memory, tuple(checks), visibility)
+    return Item(number, name, points, memory, tuple(checks), visibility, group)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,22 @@ visibility = "hidden"
 """
 
 
+SHORT = """\
+title = "Homework"
+total = 3
+groups = {files = 3}
+[[item]]
+group = "files"
+points = 1
+checks = ["static.small_equal"]
+[[item]]
+group = "files"
+name = "both large ones"
+points = 2
+checks = ["static.large_equal", "dynamic.large_equal"]
+"""
+
+
 def test_the_published_list_has_the_published_points() -> None:
     rubric = load("assignment", CHECKS)
     assert [item.number for item in rubric.items] == list(range(1, 36))
@@ -53,6 +69,32 @@ def test_a_rubric_of_ones_own_is_read() -> None:
         (1, 1.5, 0, "visible"),
         (2, 0.5, 1, "hidden"),
     ]
+
+
+def test_a_rubric_of_ten_lines_is_one() -> None:
+    """What staff write: no number, a name only where there is more than one check."""
+    rubric = parse(SHORT, CHECKS, "own.toml")
+    assert [(item.number, item.name, item.group) for item in rubric.items] == [
+        (1, CHECKS["static.small_equal"].title, "files"),
+        (2, "both large ones", "files"),
+    ]
+    assert rubric.groups == ("files",)
+
+
+def test_what_a_group_comes_to_must_be_what_it_says() -> None:
+    with pytest.raises(BadRubric, match="own.toml:3: group 'files' is 4, and the items' points come to 3"):
+        parse(SHORT.replace("files = 3", "files = 4"), CHECKS, "own.toml")
+    with pytest.raises(BadRubric, match="own.toml:1: total is 5"):
+        parse(SHORT.replace("total = 3", "total = 5"), CHECKS, "own.toml")
+
+
+def test_the_full_rubric_has_100_points_and_every_check_once() -> None:
+    rubric = load("full", CHECKS)
+    assert rubric.total == 100
+    names = [name for item in rubric.items if item.points for name in item.checks]
+    assert len(names) == len(set(names))
+    due = {check.id for check in CHECKS.values() if check.submission and not check.id.startswith("request.")}
+    assert due == set(names)
 
 
 def test_items_are_chosen_by_number_and_by_check() -> None:
@@ -80,6 +122,12 @@ def test_items_are_chosen_by_number_and_by_check() -> None:
         ('"static.large_equal", ', '"static.lrge_equal", ', "own.toml:10: there is no check 'static.lrge_equal'"),
         ('["static.small_equal"]', "[]", "own.toml:4: checks must be a list of the ids of checks"),
         ('"hidden"', '"invisible"', "own.toml:10: visibility must be one of visible, hidden"),
+        ('["static.small_equal"]', '["static.small_equal", "static.small_equal"]', "own.toml:4: the check 'static.sma"),
+        ('["static.small_equal"]', '["head.method_head"]', "own.toml:4: the check 'head.method_head' is about the ref"),
+        ("points = 1.5", 'points = 1.5\ngroup = "x"', "own.toml:4: there is no group 'x' in [groups]"),
+        ("total = 3", "total = 3\n[groups]\nall = 3", "own.toml:6: group must be a line of text"),
+        ("total = 3", 'total = 3\n[groups]\nall = "x"', "own.toml:4: all must be a number from 0 on"),
+        ("total = 3", "total = 3\ngroups = 1", "own.toml:1: groups must be a table"),
         ("[[item]]", "[[itm]]", "own.toml:1: unknown key 'itm'"),
         ('title = "Two"', 'title = "Two', "own.toml: Illegal character"),
     ],
