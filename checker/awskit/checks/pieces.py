@@ -1,144 +1,82 @@
 """Requests that come in pieces, clients that are slow: everything partial, by events and without a pause.
 
-A piece is sent when the server has provably received the one before, so that every recv(2) is short for certain.
+A piece is sent when the server has provably received the one before, so that every recv(2) is short for certain; a slow
+reader reads on when the server's socket to it is provably full. What the kernel never does by itself is in cuts.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from ..bench import HUGE, KINDS, Bench, request_bytes
 from ..model import check
 from ..reply import Ending
-from .concurrency import expect_not_blocked
 
-LIKELY = (
-    "only what the first recv(2) brought is parsed; or the path is overwritten, not extended, by each piece of the URL"
-)
+MISSING = "/static/no-such-file.dat"
+SERVES = ("static.small_equal", "dynamic.small_equal", "notfound.static")
 
 
-def _expect_by_pieces(bench: Bench, target: str, pieces: Iterable[bytes], done: str, *, missing: bool = False) -> None:
-    """Send the pieces; the whole file must come, or 404 where it is `missing`."""
+def _expect_by_pieces(bench: Bench, target: str, cuts: list[int], likely: str) -> None:
+    """Send a request for `target`, cut at these positions; the answer must be that to a request in one piece. How the
+    connection ends is not looked at: who answers early closes early, and `pieces.not_early` says so."""
+    request = request_bytes(target)
     with bench.connect() as client:
-        bench.send_pieces(client, pieces)
+        bench.send_pieces(client, _pieces(request, cuts))
         reply = bench.read(client, target)
-        if reply.status != (404 if missing else 200):
-            bench.fail(
-                reply,
-                f"{done}: {reply.outline()}",
-                expected="the same answer as to a request in one piece: " + ("404" if missing else "200"),
-                likely=LIKELY,
-            )
-        if not missing:
-            bench.expect_file(reply, target)
-
-
-def _register(kind: str) -> None:
-    needs = (f"{kind}.small_equal",)
-
-    @check(
-        f"pieces.{kind}_every_split", f"a request for a {kind} file, split in two at every position", "S4", needs=needs
-    )
-    def every_split(bench: Bench) -> None:
-        target = bench.small(kind)
-        request = request_bytes(target)
-        for at in range(1, len(request)):
-            _expect_by_pieces(bench, target, (request[:at], request[at:]), f"GET {target} split after {at} bytes")
-
-    @check(f"pieces.{kind}_three", f"a request for a {kind} file in three pieces", "S4", needs=needs)
-    def three(bench: Bench) -> None:
-        target = bench.small(kind)
-        request = request_bytes(target)
-        for _ in range(20):
-            a, b = sorted(bench.rng.sample(range(1, len(request)), 2))
-            pieces = (request[:a], request[a:b], request[b:])
-            _expect_by_pieces(bench, target, pieces, f"GET {target} split after {a} and {b} bytes")
-
-    @check(f"pieces.{kind}_bytes", f"a request for a {kind} file, one byte per segment", "S4", needs=needs)
-    def by_bytes(bench: Bench) -> None:
-        target = bench.small(kind)
-        request = request_bytes(target)
-        _expect_by_pieces(
-            bench, target, [request[i : i + 1] for i in range(len(request))], f"GET {target} byte by byte"
+    expected = 404 if target == MISSING else 200
+    if reply.status != expected:
+        where = f"after byte {', '.join(map(str, cuts))}" if len(cuts) < 3 else "after every byte"
+        bench.fail(
+            reply,
+            f"GET {target}, the request cut {where} of {len(request)}: {reply.outline()}",
+            expected=f"status {expected}, as to a request in one piece",
+            likely=likely,
         )
-
-    @check(
-        f"pieces.{kind}_slow_reader",
-        f"a client that stops reading a {kind} file gets all of it later",
-        "S6" if kind == "static" else "S8",
-        needs=(f"{kind}.large_equal",),
-    )
-    def slow_reader(bench: Bench) -> None:
-        target = bench.huge(kind)
-        with bench.stalled(target) as [(client, begun)]:
-            # Gulp by gulp at first, so that many sends are short; then the rest.
-            client.push_back(b"".join(client.receive_exactly(3000) for _ in range(20)))
-            bench.expect_file(bench.finish(client, begun, target), target)
-
-    @check(
-        f"pieces.{kind}_half_close",
-        f"a client that says that it has sent all still gets its {kind} file",
-        "S9",
-        needs=(f"{kind}.large_equal",),
-    )
-    def half_close(bench: Bench) -> None:
-        for target in (bench.small(kind), bench.large(kind)):
-            with bench.connect() as client:
-                client.send(request_bytes(target))
-                client.half_close()
-                reply = bench.read(client, target)
-                if reply.empty or reply.length < (reply.head.content_length or 0 if reply.head else 0):
-                    bench.fail(
-                        reply,
-                        f"GET {target}, then shutdown(SHUT_WR): {reply.outline()}",
-                        expected="the whole file: a client that sends no more still reads (RFC 9112 section 9.6)",
-                        likely="EPOLLRDHUP, or a recv of 0 bytes after a complete request, taken for an abort",
-                    )
-                bench.expect_file(reply, target)
-
-    @check(
-        f"pieces.{kind}_more_later",
-        f"a client that sends more while it reads its {kind} file still gets all of it",
-        "S9",
-        needs=(f"{kind}.large_equal",),
-    )
-    def more_later(bench: Bench) -> None:
-        target = bench.huge(kind)
-        with bench.stalled(target) as [(client, begun)]:
-            client.send(request_bytes(target))
-            reply = bench.finish(client, begun, target)
-        if reply.length < HUGE and reply.ending is Ending.RST:
-            bench.fail(
-                reply,
-                f"GET {target}, and a second request during the transfer: {reply.outline()}",
-                expected=f"{HUGE:,} bytes of body",
-                likely="close(2) with bytes of the client unread sends RST, and that destroys the end of the answer:"
-                " shut the writing side down first, and read away what still comes",
-            )
+    if expected == 200:
         bench.expect_equal(reply, target)
 
 
-for _kind in KINDS:
-    _register(_kind)
+def _pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
+    for start, end in zip([0, *cuts], [*cuts, len(data)]):
+        yield data[start:end]
 
 
-@check(
-    "pieces.missing_bytes", "a request for what is not there, one byte per segment", "S4", needs=("notfound.static",)
-)
-def missing_bytes(bench: Bench) -> None:
-    target = "/static/no-such-file.dat"
-    request = request_bytes(target)
-    _expect_by_pieces(
-        bench, target, [request[i : i + 1] for i in range(len(request))], f"GET {target} byte by byte", missing=True
+@check("pieces.two", "a request in two pieces, split at every position", "S4", needs=SERVES)
+def two(bench: Bench) -> None:
+    for target in (bench.small("static"), bench.small("dynamic"), MISSING):
+        # Past the target every request is the same: there each position is tried with one of the three.
+        past_target = len(f"GET {target} ")
+        for at in range(1, len(request_bytes(target)) if target == bench.small("static") else past_target):
+            _expect_by_pieces(
+                bench,
+                target,
+                [at],
+                "only what the first recv(2) brought is parsed; or the path is overwritten, not extended, by each piece"
+                " of the URL; or the end of the head is looked for in the last piece only",
+            )
+
+
+@check("pieces.many", "a request in many pieces, down to one byte each", "S4", needs=("pieces.two",))
+def many(bench: Bench) -> None:
+    likely = (
+        "the place of the next piece in the buffer, or the count of bytes so far, is right for the second piece only"
+        " (= where += was meant)"
     )
+    for target in (bench.small("static"), bench.small("dynamic"), MISSING):
+        length = len(request_bytes(target))
+        for _ in range(3):
+            _expect_by_pieces(bench, target, sorted(bench.rng.sample(range(1, length), 2)), likely)
+    target = bench.small("static")
+    _expect_by_pieces(bench, target, list(range(1, len(request_bytes(target)))), likely)
 
 
-@check("pieces.not_early", "nothing is answered before the head has ended", "S4", needs=("pieces.static_bytes",))
+@check("pieces.not_early", "nothing is answered before the head has ended", "S4", needs=("pieces.two",))
 def not_early(bench: Bench) -> None:
-    for target in (bench.small("static"), bench.small("dynamic"), "/static/no-such-file.dat"):
+    for target in (bench.small("static"), bench.small("dynamic"), MISSING):
         request = request_bytes(target)
-        # Within the request line's end, after it, after a field, and one byte before the end.
-        for at in (request.index(b"\r\n"), request.index(b"\r\n") + 2, len(request) - 2, len(request) - 1):
+        line = request.index(b"\r\n")
+        # At the end of the request line, after it, after a field, and one byte before the end.
+        for at in (line, line + 2, len(request) - 2, len(request) - 1):
             with bench.connect() as client:
                 client.send(request[:at])
                 bench.wait_consumed(client)
@@ -159,89 +97,81 @@ def not_early(bench: Bench) -> None:
 
 
 @check(
-    "pieces.half_request_half_close", "a client that ends in mid-request is let go", "S4", "S9", needs=("connect.one",)
+    "pieces.end_in_request", "a client that ends in mid-request is let go", "S4", "S9", needs=("disconnect.one",)
 )
-def half_request_half_close(bench: Bench) -> None:
+def end_in_request(bench: Bench) -> None:
     request = request_bytes(bench.small("static"))
     for at in (1, len(request) // 2, len(request) - 1):
+        done = f"{at} of {len(request)} bytes of a request, and then the client's end (FIN)"
         with bench.connect() as client:
             client.send(request[:at])
             bench.wait_consumed(client)
             client.half_close()
-            bench.expect_refusal(
-                bench.read(client), f"{at} of {len(request)} bytes of a request, then shutdown(SHUT_WR)"
-            )
+            bench.expect_refusal(bench.read(client), done)
+        bench.wait_released([client])
+        bench.wait_idle(done)
     bench.expect_answering("clients ended in mid-request")
 
 
-@check(
-    "pieces.stalled_writers",
-    "clients that stop in mid-request hold up nobody",
-    "S1",
-    needs=("static.small_equal", "dynamic.small_equal"),
-)
-def stalled_writers(bench: Bench) -> None:
-    with bench.several(20) as slow:
-        for number, client in enumerate(slow):
-            client.send(request_bytes(bench.small(KINDS[number % 2]))[: 1 + 2 * number])
-        for kind in KINDS:
-            target = bench.small(kind)
-            reply = bench.get(target)
-            expect_not_blocked(bench, reply, f"while 20 clients have sent a part of their requests only, GET {target}")
-            bench.expect_file(reply, target)
-
-
-@check(
-    "pieces.stalled_readers",
-    "clients that do not read hold up nobody, and nobody else's answer is mixed into theirs",
-    "S1",
-    needs=("static.small_equal", "dynamic.small_equal"),
-)
-def stalled_readers(bench: Bench) -> None:
-    with bench.stalled(*(bench.huge(KINDS[number % 2], number % 4) for number in range(10))):
-        for kind in KINDS:
-            for target in (bench.small(kind), bench.large(kind)):
-                reply = bench.get(target)
-                expect_not_blocked(bench, reply, f"while 10 clients do not read, GET {target}")
-                bench.expect_file(reply, target)
-
-
-@check("idle.half_request", "a client that stops in mid-request costs no CPU", "S1", needs=("connect.one",))
-def idle_half_request(bench: Bench) -> None:
-    with bench.connect() as client:
-        client.send(request_bytes(bench.small("static"))[:10])
-        bench.wait_consumed(client)
-        bench.wait_idle("a client has sent half a request and keeps silent")
-
-
-@check("idle.after_close", "a client that has left costs no CPU", "S9", needs=("connect.one",))
-def idle_after_close(bench: Bench) -> None:
-    with bench.connect() as client:
-        client.send(request_bytes(bench.small("static"))[:10])
-        bench.wait_consumed(client)
-    bench.wait_idle("a client has sent half a request and left")
-
-
-def _register_idle(kind: str) -> None:
-    needs = (f"{kind}.large_equal",)
-
-    @check(f"idle.{kind}_slow_reader", f"a client that does not read its {kind} file costs no CPU", "S1", needs=needs)
-    def idle_slow_reader(bench: Bench) -> None:
-        with bench.stalled(bench.huge(kind)):
-            bench.wait_idle(f"a client has a {kind} file under way and does not read")
-
+def _register(kind: str, rule: str) -> None:
     @check(
-        f"idle.{kind}_after_abort",
-        f"a client that left in mid-transfer of a {kind} file costs no CPU",
-        "S9",
-        needs=needs,
+        f"pieces.{kind}_slow_reader",
+        f"a client that stops reading a {kind} file gets all of it later",
+        rule,
+        needs=(f"{kind}.large_equal",),
     )
-    def idle_after_abort(bench: Bench) -> None:
-        with bench.stalled(bench.huge(kind)) as [(client, _begun)]:
-            client.abort()
-        bench.expect_alive("a client reset the connection in mid-transfer")
-        bench.wait_idle(f"a client had a {kind} file under way and has left")
+    def slow_reader(bench: Bench) -> None:
+        target = bench.huge(kind)
+        with bench.stalled(target) as [(client, begun)]:
+            # Gulp by gulp at first, so that many sends are short; then the rest.
+            client.push_back(b"".join(client.receive_exactly(3000) for _ in range(20)))
+            bench.expect_file(bench.finish(client, begun, target), target)
 
 
-for _kind in KINDS:
-    _register_idle(_kind)
+_register("static", "S6")
+_register("dynamic", "S8")
+
+
+@check(
+    "pieces.half_close",
+    "a client that says that it has sent all still gets its file",
+    "S9",
+    needs=("static.large_equal", "dynamic.large_equal"),
+)
+def half_close(bench: Bench) -> None:
+    for target in (pick(kind) for kind in KINDS for pick in (bench.small, bench.large)):
+        with bench.connect() as client:
+            client.send(request_bytes(target))
+            client.half_close()
+            reply = bench.read(client, target)
+        if reply.empty or reply.length < (reply.head.content_length or 0 if reply.head else 0):
+            bench.fail(
+                reply,
+                f"GET {target}, then shutdown(SHUT_WR): {reply.outline()}",
+                expected="the whole file: a client that sends no more still reads (RFC 9112 section 9.6)",
+                likely="EPOLLRDHUP, or a recv of 0 bytes after a complete request, taken for an abort",
+            )
+        bench.expect_file(reply, target)
+
+
+@check(
+    "pieces.more_later",
+    "a client that sends more while it reads its file still gets all of it",
+    "S9",
+    needs=("pieces.static_slow_reader", "pieces.dynamic_slow_reader"),
+)
+def more_later(bench: Bench) -> None:
+    for kind in KINDS:
+        target = bench.huge(kind)
+        with bench.stalled(target) as [(client, begun)]:
+            client.send(request_bytes(target))
+            reply = bench.finish(client, begun, target)
+        if reply.length < HUGE and reply.ending is Ending.RST:
+            bench.fail(
+                reply,
+                f"GET {target}, and a second request during the transfer: {reply.outline()}",
+                expected=f"{HUGE:,} bytes of body",
+                likely="close(2) with bytes of the client unread sends RST, and that destroys the end of the answer:"
+                " shut the writing side down first, and read away what still comes",
+            )
+        bench.expect_equal(reply, target)
