@@ -47,10 +47,13 @@ def wait_until(predicate: Callable[[], T], seconds: float, what: str) -> T:
 
 
 def request_bytes(target: str, *, method: str = "GET", version: str = "HTTP/1.1", fields: Iterable[str] = ()) -> bytes:
-    """A request head. `target` is percent-encoded as far as it must be; HTTP/1.1 gets a Host field."""
+    """A request head. `target` is percent-encoded as far as it must be; HTTP/1.1 gets a Host field and
+    `Connection: close`."""
     lines = [f"{method} {quote(target, safe='/%?=&#:*~')} {version}", *fields]
     if version == "HTTP/1.1" and not any(line.lower().startswith("host:") for line in fields):
         lines.insert(1, "Host: localhost")
+    if version == "HTTP/1.1" and not any(line.lower().startswith("connection:") for line in fields):
+        lines.append("Connection: close")  # or a server that can do more may rightly wait for the next request
     return "\r\n".join([*lines, "", ""]).encode()
 
 

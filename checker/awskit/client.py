@@ -22,6 +22,9 @@ SHOWN = 1024  # so much of each message is kept to be shown to a person,
 LINES = 16  # so many lines of it,
 LINE = 160  # and so many bytes of each
 RECEIVE = 256 * 1024
+# So long a client that has all that was announced waits for the server's end before it ends its own side. A server that
+# closes does so at once; for any other this is what each request costs. No verdict depends on it.
+GRACE_S = 0.01
 
 
 @dataclass
@@ -196,15 +199,21 @@ class Client:
         reply.exchange = self.transcript.render()
         return reply
 
-    def read_body(self, reply: Reply, expected: Content | None = None) -> Reply:
+    def read_body(self, reply: Reply, expected: Content | None = None, *, until_closed: bool = False) -> Reply:
         """Read to the end of the connection into `reply`, comparing with `expected` on the way.
 
-        Bounded: by `patience` between two bytes, by twelve times that in all, and in size.
+        A client that has as much as Content-Length announced leaves, as a browser does, and reads what still comes: a
+        server that does not close of its own accord is one check's business, not every one's. That check says
+        `until_closed`: wait for the server to close first. Bounded: by `patience` between two bytes, by twelve times that in all, and in size.
         """
         announced = reply.head.content_length if reply.head else None
         bound = max(expected.size if expected else 0, announced or 0) + 2 * BODY_KEPT
         deadline = time.monotonic() + 12 * self.patience
+        staying = announced is not None and not until_closed
         while True:
+            if staying and reply.length >= (announced or 0):
+                staying = False
+                self._leave()
             piece = self.receive()
             if not piece:
                 break
@@ -219,10 +228,18 @@ class Client:
         reply.exchange = self.transcript.render()
         return reply
 
-    def reply(self, expected: Content | None = None) -> Reply:
-        """Read all that comes until the connection ends; the body is compared where the status is 200."""
+    def reply(self, expected: Content | None = None, *, until_closed: bool = False) -> Reply:
+        """Read all that comes until the connection ends; the body is compared where the status is 200. For
+        `until_closed` see `read_body`."""
         reply = self.read_head()
-        return self.read_body(reply, expected if reply.status == 200 else None)
+        return self.read_body(reply, expected if reply.status == 200 else None, until_closed=until_closed)
+
+    def _leave(self) -> None:
+        """Say that no more will be sent, unless something comes, or the end, while we hesitate."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        if self.ending is Ending.OPEN and not self._inbox and not poll.poll(GRACE_S * 1000):
+            self.half_close()
 
     @staticmethod
     def _compare(reply: Reply, piece: bytes, expected: Content | None) -> None:
