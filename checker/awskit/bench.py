@@ -6,7 +6,9 @@ A check says what it does in the words of this file and of judge.py: `get`, `sta
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -44,6 +46,12 @@ def wait_until(predicate: Callable[[], T], seconds: float, what: str) -> T:
             raise Failure(f"waited {seconds:g} s in vain: {what}", got="it did not happen", expected=what)
         time.sleep(POLL_S)
     return value
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process of the server's family; nothing happens if it has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def request_bytes(target: str, *, method: str = "GET", version: str = "HTTP/1.1", fields: Iterable[str] = ()) -> bytes:
@@ -86,6 +94,21 @@ class Bench(Judge):
             yield replace(self, server=server, tree=tree)
         finally:
             server.stop()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """The server stands still meanwhile (SIGSTOP): what clients do, it finds all at once afterwards."""
+        stopped = procfs.family(self.server.pid)
+        try:
+            for member in stopped:
+                _signal(member, signal.SIGSTOP)
+            wait_until(
+                lambda: not set(procfs.states(self.server.pid)) - set("TtZ"), self.patience, "the server stands still"
+            )
+            yield
+        finally:
+            for member in stopped:
+                _signal(member, signal.SIGCONT)
 
     # -- clients ------------------------------------------------------------------------------------------------------
 

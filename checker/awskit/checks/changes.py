@@ -7,15 +7,12 @@ from ..model import Failure, check
 from ..reply import Ending
 
 
-def _register(kind: str) -> None:
-    needs = (f"{kind}.large_equal",)
-
+def _register(kind: str, likely: str) -> None:
     @check(
         f"change.{kind}_truncated",
         f"a {kind} file that shrinks while it is sent: the end, and no filling up",
-        "S6",
-        "S7",
-        needs=needs,
+        "S6" if kind == "static" else "S7",
+        needs=(f"{kind}.large_equal", f"pieces.{kind}_slow_reader"),
     )
     def truncated(bench: Bench) -> None:
         target = bench.tree.pair("shrinks.dat", HUGE)[kind]
@@ -31,20 +28,26 @@ def _register(kind: str) -> None:
                 reply,
                 f"{done}: {reply.outline()}",
                 expected="the end of the connection, so that the client sees that the length was not kept",
-                likely="sendfile(2) returning 0 before the count has left is tried again for ever",
+                likely=likely,
             )
         if reply.difference is not None:
             bench.fail(reply, f"{done}: other bytes were sent than the file had", expected="only bytes of the file")
         bench.expect_well(done)
 
-    @check(
-        f"change.{kind}_grown",
-        f"a {kind} file that grows while it is sent: as many bytes as announced",
-        "S6",
-        "S7",
-        needs=needs,
-    )
-    def grown(bench: Bench) -> None:
+
+_register("static", "sendfile(2) returning 0 before the count has left is tried again for ever")
+_register("dynamic", "a read of 0 bytes before the end of the file is submitted again for ever, or waited for")
+
+
+@check(
+    "change.grown",
+    "files that grow while they are sent: as many bytes as announced",
+    "S6",
+    "S7",
+    needs=tuple(f"pieces.{kind}_slow_reader" for kind in KINDS),
+)
+def grown(bench: Bench) -> None:
+    for kind in KINDS:
         target = bench.tree.pair("grows.dat", HUGE)[kind]
         with bench.stalled(target) as [(client, begun)]:
             with bench.tree.path(target).open("ab") as stream:
@@ -52,16 +55,23 @@ def _register(kind: str) -> None:
             reply = bench.finish(client, begun, target)
         bench.tree.forget(target)
         if reply.head is None or reply.length != reply.head.content_length:
-            bench.fail(reply, f"{target} grew while it was sent: {reply.outline()}", expected=f"{HUGE:,} bytes of body")
+            bench.fail(
+                reply,
+                f"{target} grew while it was sent: {reply.outline()}",
+                expected=f"{HUGE:,} bytes of body, as Content-Length said",
+                likely="sent until there is no more, instead of until the announced count has left",
+            )
 
-    @check(
-        f"change.{kind}_replaced",
-        f"a {kind} file that is replaced while it is sent; and the next gets the new one",
-        "S6",
-        "S7",
-        needs=needs,
-    )
-    def replaced(bench: Bench) -> None:
+
+@check(
+    "change.replaced",
+    "files that are replaced while they are sent: the old one whole, and the next client gets the new one",
+    "S6",
+    "S7",
+    needs=tuple(f"pieces.{kind}_slow_reader" for kind in KINDS),
+)
+def replaced(bench: Bench) -> None:
+    for kind in KINDS:
         target = bench.tree.pair("old.dat", HUGE)[kind]
         with bench.stalled(target) as [(client, begun)]:
             old = bench.tree.content(target)
@@ -69,13 +79,14 @@ def _register(kind: str) -> None:
             client.widen()
             reply = client.read_body(begun, old)
         if reply.difference is not None or reply.length != HUGE:
-            bench.fail(reply, f"{target} was replaced by rename(2) while it was sent", expected="all of the old file")
+            bench.fail(
+                reply,
+                f"{target} was replaced by rename(2) while it was sent: {reply.outline()}",
+                expected="all of the old file",
+                likely="the file is opened again by its name for each piece",
+            )
         bench.expect_file(bench.get(target), target)
         bench.tree.forget(target)
-
-
-for _kind in KINDS:
-    _register(_kind)
 
 
 @check(
@@ -83,6 +94,7 @@ for _kind in KINDS:
     "serving changes nothing below the root",
     "U5",
     needs=("static.small_equal", "dynamic.small_equal"),
+    submission=False,  # a submission's root is read-only; what it tries is seen by how it opens files
 )
 def untouched(bench: Bench) -> None:
     for kind in KINDS:
