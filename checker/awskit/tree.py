@@ -35,7 +35,7 @@ def _cipher(key: str, index: int) -> bytes:
     return bytes(random.Random(f"{key}/{index}").sample(range(256), 256))
 
 
-def _block(key: str, index: int, start: int = 0, end: int = BLOCK) -> bytes:
+def _block(key: str, index: int, start: int, end: int) -> bytes:
     return _noise()[start:end].translate(_cipher(key, index))
 
 
@@ -54,11 +54,12 @@ class Content:
             return b""
         if self._literal is not None:
             return self._literal[offset:end]
-        first, last = offset // BLOCK, (end - 1) // BLOCK
-        if first == last:
-            return _block(self.key, first, offset - first * BLOCK, end - first * BLOCK)
-        joined = b"".join(_block(self.key, index) for index in range(first, last + 1))
-        return joined[offset - first * BLOCK : end - first * BLOCK]
+        parts = []
+        while offset < end:
+            index, start = divmod(offset, BLOCK)
+            parts.append(_block(self.key, index, start, min(start + end - offset, BLOCK)))
+            offset += len(parts[-1])
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def chunks(self) -> Iterator[bytes]:
         """All the bytes, in pieces of at most BLOCK."""

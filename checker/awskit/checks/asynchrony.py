@@ -58,13 +58,7 @@ for _kind in KINDS:
     "async.many_slow",
     f"{WRITERS} clients that stop in mid-request and {READERS} that do not read hold up nobody",
     "S1",
-    needs=(
-        "async.writers",
-        "async.static_reader",
-        "async.dynamic_reader",
-        "pieces.static_slow_reader",
-        "pieces.dynamic_slow_reader",
-    ),
+    needs=("async.writers", "mixed.two_at_once"),
 )
 def many_slow(bench: Bench) -> None:
     targets = [bench.huge(KINDS[number % 2], number % 4) for number in range(READERS)]

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import contextlib
 
-from ..bench import KINDS, Bench, request_bytes
+from ..bench import KIB, KINDS, Bench, request_bytes
 from ..client import Client
 from ..model import check
 from ..reply import Ending, Reply
 
 FIFTY = 50
+MANY = 200
+SAMPLE = 64 * KIB  # so much is read of a transfer of which not all is
 
 
 def _register(group: str, kinds: tuple[str, str]) -> None:
-    """`kinds`: of the first file and of the second, and then by turns."""
+    """`kinds`: of the first file and of the second."""
     rules = ("S1", *(("S6",) if "static" in kinds else ()), *(("S7",) if "dynamic" in kinds else ()))
+    # The slow one stays unfinished, and holds up nobody: without that there are no two at once.
+    needs = (f"{kinds[0]}.one_then_another", f"pieces.{kinds[0]}_slow_reader", f"async.{kinds[0]}_reader")
+    if group == "mixed":
+        needs = ("static.two_at_once", "dynamic.two_at_once", "mixed.sequence")
 
-    @check(
-        f"{group}.two_at_once",
-        f"two {group} files at once",
-        *rules,
-        # The slow one stays unfinished, and holds up nobody: without that there are no two at once.
-        needs=(
-            *(f"{kind}.large_equal" for kind in sorted(set(kinds))),
-            f"pieces.{kinds[0]}_slow_reader",
-            f"async.{kinds[0]}_reader",
-        ),
-    )
+    @check(f"{group}.two_at_once", f"two {group} files at once", *rules, needs=needs)
     def two_at_once(bench: Bench) -> None:
         first, second = bench.huge(kinds[0], 0), bench.huge(kinds[1], 1)
         with bench.stalled(first) as [(slow, begun)]:
@@ -35,27 +31,10 @@ def _register(group: str, kinds: tuple[str, str]) -> None:
             bench.expect_file(reply, second)
             bench.expect_file(bench.finish(slow, begun, first), first)
 
-    @check(f"{group}.fifty_at_once", f"fifty {group} files at once", *rules, needs=(f"{group}.two_at_once",))
-    def fifty_at_once(bench: Bench) -> None:
-        # One in five is large: fast ones and slow ones among each other.
-        targets = [
-            (bench.large(kinds[i % 2], i // 5) if i % 5 == 0 else bench.small(kinds[i % 2], i)) for i in range(FIFTY)
-        ]
-        with contextlib.ExitStack() as stack:
-            clients = [(stack.enter_context(bench.connect()), target) for target in targets]
-            _send_in_halves(bench, clients)
-            bench.rng.shuffle(clients)
-            for client, target in clients:
-                bench.expect_file(bench.read(client, target), target)
 
-
-def _send_in_halves(bench: Bench, clients: list[tuple[Client, str]]) -> None:
-    """All have sent the first half of their requests before any sends its second: all are under way at once."""
-    halves = [(client, request_bytes(target)) for client, target in clients]
-    for client, request in halves:
-        client.send(request[: len(request) // 2])
-    for client, request in halves:
-        client.send(request[len(request) // 2 :])
+_register("static", ("static", "static"))
+_register("dynamic", ("dynamic", "dynamic"))
+_register("mixed", KINDS)
 
 
 def expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
@@ -69,25 +48,45 @@ def expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
         )
 
 
-_register("static", ("static", "static"))
-_register("dynamic", ("dynamic", "dynamic"))
-_register("mixed", KINDS)
+@check("static.fifty_at_once", "fifty static files at once", "S1", "S6", needs=("static.two_at_once",))
+def static_fifty(bench: Bench) -> None:
+    targets = [bench.huge("static", number % 4) for number in range(FIFTY)]
+    with bench.stalled(*targets) as slow:
+        readers = list(zip(slow, targets))
+        bench.rng.shuffle(readers)
+        for number, ((client, begun), target) in enumerate(readers):
+            if number < 4:
+                bench.expect_file(bench.finish(client, begun, target), target)
+            else:
+                _expect_beginning(bench, client, begun, target)
+
+
+def _expect_beginning(bench: Bench, client: Client, begun: Reply, target: str) -> None:
+    """What has come so far of a stalled transfer is the beginning of the file. The client leaves then."""
+    content = bench.tree.content(target)
+    assert content is not None
+    beginning = client.receive_exactly(SAMPLE)
+    if beginning != content.read(0, SAMPLE):
+        client.push_back(beginning)  # all of it, to say what is wrong
+        bench.expect_file(client.read_body(begun, content), target)
+    client.close()
+
+
+@check("dynamic.fifty_at_once", "fifty dynamic files at once", "S1", "S7", needs=("dynamic.two_at_once",))
+def dynamic_fifty(bench: Bench) -> None:
+    # One in five is large: fast ones and slow ones among each other.
+    _serve_at_once(
+        bench, [bench.large("dynamic", i // 5) if i % 5 == 0 else bench.small("dynamic", i) for i in range(FIFTY)]
+    )
 
 
 @check(
-    "mixed.sequence",
-    "files of both kinds and a 404, one after another",
-    "S9",
-    needs=("static.large_equal", "dynamic.large_equal"),
+    "dynamic.four_slow",
+    "four slow readers of different dynamic files",
+    "S7",
+    "S8",
+    needs=("dynamic.two_at_once",),
 )
-def mixed_sequence(bench: Bench) -> None:
-    for kind in (*KINDS, *KINDS[::-1]):
-        for target in (bench.small(kind, 3), bench.large(kind, 3)):
-            bench.expect_file(bench.get(target), target)
-        bench.expect_404(bench.get(f"/{kind}/gone.dat"), f"GET /{kind}/gone.dat after other files")
-
-
-@check("dynamic.four_slow", "four slow readers of different dynamic files", "S7", "S8", needs=("dynamic.two_at_once",))
 def dynamic_four_slow(bench: Bench) -> None:
     targets = [bench.huge("dynamic", number) for number in range(4)]
     with bench.stalled(*targets) as slow:
@@ -95,3 +94,61 @@ def dynamic_four_slow(bench: Bench) -> None:
         bench.rng.shuffle(readers)
         for (client, begun), target in readers:
             bench.expect_file(bench.finish(client, begun, target), target)
+
+
+@check(
+    "mixed.fifty_at_once",
+    "fifty files at once, static and dynamic, some of one name in both folders",
+    "S1",
+    "S2",
+    needs=("mixed.two_at_once", "static.fifty_at_once", "dynamic.fifty_at_once"),
+)
+def mixed_fifty(bench: Bench) -> None:
+    names = [bench.huge("static", number % 2) for number in range(FIFTY // 2)]
+    with bench.stalled(*names) as slow:
+        # The twins of the two files that are open now, and others.
+        twins = [bench.huge("dynamic", number) for number in range(2)]
+        _serve_at_once(bench, [*twins, *(bench.small("dynamic", number) for number in range(FIFTY // 2 - 2))])
+        for (client, begun), target in list(zip(slow, names))[:2]:
+            bench.expect_file(bench.finish(client, begun, target), target)
+
+
+@check(
+    "static.two_hundred_at_once",
+    "two hundred clients at once, for one file",
+    "S1",
+    "S15",
+    needs=("static.fifty_at_once",),
+)
+def static_two_hundred(bench: Bench) -> None:
+    _serve_at_once(bench, [bench.small("static")] * MANY)
+
+
+def _serve_at_once(bench: Bench, targets: list[str]) -> None:
+    """A client for each; all have sent the first half of their requests before any sends its second: all are under way
+    at once. They read in another order than they asked."""
+    with contextlib.ExitStack() as stack:
+        clients = [(stack.enter_context(bench.connect()), target) for target in targets]
+        halves = [(client, request_bytes(target)) for client, target in clients]
+        for client, request in halves:
+            client.send(request[: len(request) // 2])
+        bench.wait_accepted(client for client, _ in clients)
+        for client, request in halves:
+            client.send(request[len(request) // 2 :])
+        bench.rng.shuffle(clients)
+        for client, target in clients:
+            bench.expect_file(bench.read(client, target), target)
+            client.close()
+
+
+@check(
+    "mixed.sequence",
+    "files of both kinds and a 404, one after another",
+    "S9",
+    needs=("static.one_then_another", "dynamic.one_then_another"),
+)
+def mixed_sequence(bench: Bench) -> None:
+    for kind in (*KINDS, *KINDS[::-1]):
+        for target in (bench.small(kind, 3), bench.large(kind, 3)):
+            bench.expect_file(bench.get(target), target)
+        bench.expect_404(bench.get(f"/{kind}/gone.dat"), f"GET /{kind}/gone.dat after other files")

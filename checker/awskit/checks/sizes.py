@@ -1,40 +1,54 @@
-"""Files of every size at which some buffer, block or window ends, one check for each, static and dynamic."""
+"""Files of every size at which some buffer, block, list of buffers or counter ends."""
 
 from __future__ import annotations
 
 from ..bench import KIB, KINDS, MIB, Bench, request_bytes
 from ..model import check
 
-# BUFSIZ (8192), a page, 64 KiB, the reference's buffer of 128 KiB and its default window of 4 MiB, each with both
-# neighbours; empty; and files that nobody should load whole, of which counts in int and single reads go wrong.
-SIZES = (
-    0,
-    1,
-    511,
-    *(base + near for base in (4 * KIB, 8 * KIB, 64 * KIB, 128 * KIB, 4 * MIB) for near in (-1, 0, 1)),
-    100 * MIB,
-)
+# The sizes of which programmers make buffers (512, a page, BUFSIZ of 8192, 64 KiB, …), each with both neighbours.
+BUFFERS = tuple(KIB // 2 << shift for shift in range(9))
+# Some that are near none and a multiple of nothing.
+ODD = (1, 3, 1009, 10007, 99991)
+AROUND = tuple(sorted({*ODD, *(size + near for size in BUFFERS for near in (-1, 0, 1))}))
+# More than a list of buffers of a fixed length holds, or one read, or what anybody should have in memory at once.
+LARGE = 64 * MIB
+# The reference's default window, at its end and beside it; and more than it may have in memory for all in all.
+WINDOW = 4 * MIB
+WHOLE_WINDOWS = (WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW, 100 * MIB)
 SPARSE = 3 * 1024 * MIB  # more than an int holds
 
 
-def _register(kind: str, size: int) -> None:
-    # An empty dynamic file needs no read, so it needs none of what the others do.
-    @check(
-        f"size.{kind}_{size}",
-        f"a {kind} file of {size:,} bytes",
-        "S6" if kind == "static" else "S7",
-        needs=(f"{kind}.small_equal",),
-    )
-    def of_size(bench: Bench) -> None:
+def _serve(bench: Bench, kind: str, *sizes: int) -> None:
+    """A file of each size, one after another, from the same server."""
+    for size in sizes:
         target = bench.tree.pair(f"size-{size}.dat", size)[kind]
         bench.expect_file(bench.get(target), target)
-        if size == 0:
-            bench.expect_well(f"GET {target}, an empty file")
+
+
+def _register(kind: str) -> None:
+    rule = "S6" if kind == "static" else "S7"
+    needs = (f"{kind}.one_then_another",)
+
+    @check(f"size.{kind}_around", f"{kind} files around every size of which buffers are made", rule, needs=needs)
+    def around(bench: Bench) -> None:
+        _serve(bench, kind, *AROUND)
+
+    @check(f"size.{kind}_empty", f"an empty {kind} file", rule, needs=(f"{kind}.small_equal",))
+    def empty(bench: Bench) -> None:
+        _serve(bench, kind, 0)
+        bench.expect_well(f"GET of an empty {kind} file")
+
+    @check(f"size.{kind}_large", f"a {kind} file of {LARGE // MIB} MiB", rule, needs=(f"{kind}.large_equal",))
+    def large(bench: Bench) -> None:
+        _serve(bench, kind, LARGE)
+
+    @check(f"size.{kind}_windows", f"{kind} files of whole windows of the reference's", rule, submission=False)
+    def windows(bench: Bench) -> None:
+        _serve(bench, kind, *WHOLE_WINDOWS)
 
 
 for _kind in KINDS:
-    for _size in SIZES:
-        _register(_kind, _size)
+    _register(_kind)
 
 
 @check("size.static_3g_head", "Content-Length of a file of 3 GiB", "S5", needs=("static.small_equal",))
