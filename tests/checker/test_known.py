@@ -17,6 +17,8 @@ import known
 from grading import Graded
 from known import Sample
 
+from awskit.grade import CHECKS
+
 KILLERS = known.killers()
 NULLS = [sample for sample in known.samples() if sample.kind == "null"]
 GOOD = [sample for sample in known.samples() if sample.name == "good/plain"]
@@ -44,6 +46,17 @@ def gradings(submit: Callable[..., Future[Graded]], tmp_path_factory: pytest.Tem
     for check, sample in KILLERS.items():
         found[sample.name, check] = started(sample, "--rubric", "full", "--only", check)
     return found
+
+
+def test_what_a_check_needs_is_there_and_does_not_need_it_in_turn() -> None:
+    def walk(name: str, *path: str) -> None:
+        assert name in CHECKS, f"{path[-1]} needs {name}, and there is no such check"
+        assert name not in path, f"these checks need each other: {' -> '.join((*path, name))}"
+        for need in CHECKS[name].needs:
+            walk(need, *path, name)
+
+    for name in CHECKS:
+        walk(name)
 
 
 @pytest.mark.parametrize("check", KILLERS)

@@ -95,7 +95,7 @@ _register(
     "empty",
     "an empty file",
     "the file is opened, found to be empty, and not closed on that path",
-    ("leak.static", "leak.dynamic", "size.static_0", "size.dynamic_0"),
+    ("leak.static", "leak.dynamic", "size.static_empty", "size.dynamic_empty"),
     lambda bench: [bench.get(bench.tree.pair("empty.dat", 0)[kind]) for kind in KINDS],
 )
 _register(
