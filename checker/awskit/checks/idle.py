@@ -6,7 +6,7 @@ from ..bench import KINDS, Bench, request_bytes
 from ..model import check
 
 
-@check("idle.half_request", "a client that stops in mid-request costs no CPU", "S1", needs=("connect.one",))
+@check("idle.half_request", "a client that stops in mid-request costs no CPU", "S1", needs=("async.writers",))
 def half_request(bench: Bench) -> None:
     with bench.connect() as client:
         client.send(request_bytes(bench.small("static"))[:10])
