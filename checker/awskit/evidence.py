@@ -10,18 +10,11 @@ strace; one that the machine does not have is skipped by the `?`.
 
 from __future__ import annotations
 
-import contextlib
+import os
 import re
-import signal
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from . import procfs
-from .bench import Bench, wait_until
-from .boxed import BoxedLauncher, BoxedServer
-from .model import Failure, Trouble
+from .model import Trouble
 
 READS = ("read", "readv", "pread64", "preadv", "preadv2", "splice", "copy_file_range", "sendfile", "mmap")
 EPOLL_WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
@@ -29,12 +22,17 @@ SELECTS = ("poll", "ppoll", "select", "pselect6")
 # Calls that may sleep until a client does something.
 SOCKET_WAITS = (*SELECTS, "read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4", "write", "writev",
                 "sendto", "sendmsg", "sendfile")  # fmt: skip
-_OTHERS = ("execve", "execveat", "epoll_ctl", "io_setup", "io_destroy", "io_submit", "io_getevents", "io_pgetevents")
-_TRACED = sorted({*READS, *EPOLL_WAITS, *SOCKET_WAITS, *_OTHERS})
-_STRACE = (
+# Calls that send to a connection, or receive from it: the connection is their first descriptor.
+SENDS = ("sendfile", "write", "writev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "splice")
+RECEIVES = ("read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg")
+OPENS = ("open", "openat", "openat2", "creat")
+_OTHERS = ("execve", "execveat", "epoll_ctl", "fcntl", "ioctl",
+           "io_setup", "io_destroy", "io_submit", "io_getevents", "io_pgetevents")  # fmt: skip
+_TRACED = sorted({*READS, *EPOLL_WAITS, *SOCKET_WAITS, *SENDS, *RECEIVES, *OPENS, *_OTHERS})
+STRACE = (
     "/usr/bin/strace", "-f", "-yy", "--seccomp-bpf", "-qq", "-s0", "-e", "signal=none",
-    # An array is cut at the length of strings; io_submit's must be whole.
-    "-e", "abbrev=!io_submit",
+    # An array is cut at the length of strings; whose descriptors stand in it must be seen.
+    "-e", "abbrev=!io_submit,poll,ppoll,select,pselect6,openat2",
     "-e", "trace=" + ",".join("?" + name for name in _TRACED),
 )  # fmt: skip
 
@@ -51,16 +49,21 @@ _PATH = re.compile(r"\d+<(/[^<>]*)>")
 _IOCB = re.compile(r"aio_lio_opcode=IOCB_CMD_(PREADV?), .*?aio_fildes=\d+<(/[^<>]*)>(.*)", re.DOTALL)
 _LENGTH = re.compile(r"(?:aio_nbytes|iov_len)=(\d+)")
 _OFFSET = re.compile(r"aio_offset=(\d+)")
+_NAME = re.compile(r'(?:(?:AT_FDCWD|\d+)(?:<(/[^<>]*)>)?, )?"((?:[^"\\]|\\.)*)"')  # of an open: directory and name
+_FLAGS = re.compile(r"\bO_[A-Z_]+")
+_WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC")
 
 
 @dataclass(frozen=True)
 class Call:
-    """One system call. `arguments` is strace's text; `result` is None while it has not returned."""
+    """One system call. `arguments` is strace's text; `result` is None while it has not returned; `returned` is what
+    strace says of a result: what a descriptor leads to, or which error it is."""
 
     thread: int
     name: str
     arguments: str
     result: int | None
+    returned: str = ""
 
     @property
     def port(self) -> int | None:
@@ -72,6 +75,63 @@ class Call:
     def paths(self) -> list[str]:
         """The paths of the files that its descriptors lead to."""
         return _PATH.findall(self.arguments)
+
+    @property
+    def accepted(self) -> int | None:
+        """The client's port, if this call accepted a connection."""
+        found = _PEER.search(self.returned) if self.name in ("accept", "accept4") and (self.result or -1) >= 0 else None
+        return int(found[1]) if found else None
+
+    @property
+    def opened(self) -> str | None:
+        """The path that it opened, or tried to open."""
+        if self.name not in OPENS:
+            return None
+        if found := re.match(r"<(/[^<>]*)>", self.returned):
+            return found[1]
+        found = _NAME.match(self.arguments)
+        return os.path.normpath(os.path.join(found[1] or "/", found[2])) if found else None
+
+    @property
+    def writing_flags(self) -> list[str]:
+        """The flags of an open that ask for more than to read."""
+        if self.name == "creat":
+            return ["O_WRONLY", "O_CREAT", "O_TRUNC"]
+        return [flag for flag in _FLAGS.findall(self.arguments.rpartition('"')[2]) if flag in _WRITING]
+
+    def leaves_blocking(self) -> bool | None:
+        """Whether the descriptor that it accepts or changes is blocking afterwards; None if it is no such call."""
+        if self.result is None or self.result < 0:
+            return None
+        if self.name in ("accept", "accept4"):
+            return "SOCK_NONBLOCK" not in self.arguments
+        if self.name == "fcntl" and ", F_SETFL, " in self.arguments:
+            return "O_NONBLOCK" not in self.arguments
+        if self.name == "ioctl" and ", FIONBIO, " in self.arguments:
+            return self.arguments.endswith("[0]")
+        return None
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One request in bytes: of the file at `path`, on the connection of the client at `port`. Its reads are those of all
+    requests for it."""
+
+    path: str
+    port: int
+    sent: dict[str, int]  # to the client, by name of call: head and body
+    sent_of_file: int  # by sendfile(2), of this file and to this client
+    read: dict[str, int]  # of the file, by name of call, io_submit(2) not among them
+    blocking: Call | None  # the first call that sent or received while the socket was blocking
+    opened: tuple[Call, ...]  # how the file was opened
+
+    def readings(self) -> str:
+        """How the file was read otherwise than by io_submit, for a person: `pread64 2,048 bytes`."""
+        return ", ".join(f"{name} {count:,} bytes" for name, count in sorted(self.read.items()))
+
+    def sendings(self) -> str:
+        """What left by which call, for a person."""
+        return ", ".join(f"{name} {count:,} bytes" for name, count in sorted(self.sent.items()))
 
 
 @dataclass(frozen=True)
@@ -115,6 +175,39 @@ class Trace:
             covered += max(0, min(stop, size) - max(start, end))
             end = max(end, min(stop, size))
         return covered
+
+    def ledger(self, path: str, port: int) -> Ledger:
+        """What became of the request of the client at `port` for the file at `path`. Trouble if strace lost track."""
+        sent: dict[str, int] = {}
+        for call in self.calls:
+            if call.name in SENDS and call.port == port and (call.result or 0) > 0:
+                sent[call.name] = sent.get(call.name, 0) + (call.result or 0)
+        read = {name: self.bytes_read(path, name) for name in READS}
+        return Ledger(
+            path,
+            port,
+            sent,
+            self.bytes_sent_by_sendfile(path, port),
+            {name: count for name, count in read.items() if count},
+            self.first_blocking(port),
+            tuple(call for call in self.calls if call.opened == path),
+        )
+
+    def first_blocking(self, port: int) -> Call | None:
+        """The first call that sent to or received from the client at `port` while the socket was blocking and that was
+        not told not to wait. Trouble if the socket was used and nobody saw it accepted."""
+        blocking: bool | None = None
+        for call in self.calls:
+            if port not in (call.accepted, call.port):
+                continue
+            if (changed := call.leaves_blocking()) is not None:
+                blocking = changed
+            elif call.name in SENDS + RECEIVES:
+                if blocking is None:
+                    raise Trouble(f"strace did not see the connection of port {port} accepted before {call.name}")
+                if blocking and "MSG_DONTWAIT" not in call.arguments:
+                    return call
+        return None
 
     def watched(self, port: int) -> bool:
         """Whether the connection of the client at `port` was given to epoll."""
@@ -162,7 +255,7 @@ def parse(text: str, program: str) -> Trace:
                 rest = begun.pop(thread, "") + resumed[1]
             if call := _CALL.fullmatch(rest):
                 begun.pop(thread, None)
-                calls.append(Call(thread, call[1], call[2], _number(call[3])))
+                calls.append(Call(thread, call[1], call[2], _number(call[3]), call[4]))
             elif _BEGUN.match(rest):
                 begun[thread] = rest.removesuffix(_UNFINISHED)
             else:  # `+++ exited with 0 +++`
@@ -175,45 +268,3 @@ def parse(text: str, program: str) -> Trace:
 
 def _number(text: str) -> int:
     return -1 if text == "?" else int(text, 0)  # "?": a call interrupted for good, by a signal or the end
-
-
-@dataclass(frozen=True)
-class Witness:
-    """A traced server and its log."""
-
-    bench: Bench
-    server: BoxedServer
-    log: Path
-
-    def trace(self) -> Trace:
-        """What it has done so far. The calls that just returned may be missing: strace writes them a moment later."""
-        return parse(self.log.read_text(errors="replace"), self.server.command)
-
-    def finish(self) -> Trace:
-        """All that it has done, and its end. When every thread sleeps in a call, strace has written all before that; a
-        thread that it still holds is in state t. (A signal that the server may handle as it likes would end it later or
-        never: LeakSanitizer, for one, hangs under a tracer.)"""
-        with contextlib.suppress(Failure):  # a server that never sleeps is ended without that
-            wait_until(lambda: set(procfs.states(self.server.pid)) <= {"S"}, self.bench.patience, "the server sleeps")
-        self.server.stop(signal.SIGKILL)
-        return self.trace()
-
-    def path(self, target: str) -> str:
-        """The path under which the server sees the file of `target`."""
-        return f"{self.server.site}{target}"
-
-
-@contextlib.contextmanager
-def witness(bench: Bench) -> Iterator[Witness]:
-    """A server like the bench's, started anew under strace. Trouble where that cannot be done."""
-    if not isinstance(bench.launcher, BoxedLauncher):
-        raise Trouble("evidence is taken from a server in a box only")
-    if not Path(_STRACE[0]).exists():
-        raise Trouble("strace is not installed")
-    with tempfile.TemporaryDirectory(prefix="awscheck-trace-") as folder:
-        log = Path(folder) / "strace"
-        server = bench.launcher.traced(*_STRACE, "-o", str(log)).start(bench.tree)
-        try:
-            yield Witness(replace(bench, server=server), server, log)
-        finally:
-            server.stop(signal.SIGKILL)

@@ -6,7 +6,7 @@ The drawing of the kit, arrows pointing down only:
           |                 |  \\
           |               grade.py  report.py, rubric.py
           |              /     |
-        checks/*.py     /   mechanism.py, evidence.py, memory.py  (what the kernel saw, what valgrind says)
+        checks/*.py     /   mechanism.py, witness.py, evidence.py, memory.py  (what the kernel saw, what valgrind says)
           |            /    handed_in.py, submission.py  (what was handed in, and its build)
           |           /     boxed.py, sandbox.py, process.py, namespace.py  (its server in a box)
           |          /

@@ -136,3 +136,73 @@ def test_a_connection_is_no_listener() -> None:
     trace = _trace(f"7  epoll_ctl(3<anon_inode:[eventpoll]>, EPOLL_CTL_ADD, {CLIENT}, {{events=EPOLLIN}}) = 0")
     assert not trace.watched_listener(53356)
     assert not trace.watched_listener(8888)
+
+
+SENT = f"7  sendto({CLIENT}, \"\"..., 10, MSG_NOSIGNAL, NULL, 0) = 10"
+ACCEPTED = f"7  accept(5<TCP:[0.0.0.0:8888]>, NULL, NULL) = {CLIENT}"
+SETS_FLAGS = f"7  fcntl({CLIENT}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
+RECEIVED = f"7  recvfrom({CLIENT}, \"\"..., 4096, 0, NULL, NULL) = 90"
+
+
+@pytest.mark.parametrize(
+    "lines, blocking",
+    [
+        ([f"7  accept4(5<TCP:[0.0.0.0:8888]>, NULL, NULL, SOCK_CLOEXEC|SOCK_NONBLOCK) = {CLIENT}", RECEIVED], None),
+        ([f"7  accept4(5<TCP:[0.0.0.0:8888]>, NULL, NULL, SOCK_CLOEXEC) = {CLIENT}", RECEIVED, SENT], "recvfrom"),
+        ([ACCEPTED, SETS_FLAGS, SENT], None),
+        ([ACCEPTED, f"7  ioctl({CLIENT}, FIONBIO, [1]) = 0", SENT], None),
+        ([ACCEPTED, f"7  ioctl({CLIENT}, FIONBIO, [0]) = 0", SENT], "sendto"),
+        # What sets another flag, or fails, makes nothing non-blocking.
+        ([ACCEPTED, f"7  fcntl({CLIENT}, F_SETFD, 0x800) = 0", SENT], "sendto"),
+        ([ACCEPTED, SETS_FLAGS.replace("= 0", "= -1 EPERM (No)"), SENT], "sendto"),
+        # Too late: something was received before.
+        ([ACCEPTED, RECEIVED, SETS_FLAGS], "recvfrom"),
+        # A call that is told not to wait does not.
+        ([ACCEPTED, RECEIVED.replace(", 0, NULL", ", MSG_DONTWAIT, NULL")], None),
+    ],
+)
+def test_whether_a_socket_was_blocking_when_it_was_used(lines: list[str], blocking: str | None) -> None:
+    found = _trace(*lines).first_blocking(53356)
+    assert (found.name if found else None) == blocking
+
+
+def test_a_socket_that_nobody_saw_accepted_is_trouble_not_a_verdict() -> None:
+    with pytest.raises(Trouble, match="port 53356"):
+        _trace(SENT).first_blocking(53356)
+
+
+@pytest.mark.parametrize(
+    "line, flags",
+    [
+        ('openat(AT_FDCWD</site>, "static/a.dat", O_RDONLY|O_NONBLOCK|O_CLOEXEC) = 7</site/static/a.dat>', []),
+        ('openat(AT_FDCWD</site>, "static/a.dat", O_RDWR) = 7</site/static/a.dat>', ["O_RDWR"]),
+        ('openat(AT_FDCWD</site>, "./static/a.dat", O_RDWR) = -1 EACCES (Permission denied)', ["O_RDWR"]),
+        ('openat(3</site/static>, "a.dat", O_WRONLY) = -1 EROFS (Read-only file system)', ["O_WRONLY"]),
+        ('open("/site/static/a.dat", O_RDONLY|O_CREAT, 0644) = 7</site/static/a.dat>', ["O_CREAT"]),
+        ('creat("static/a.dat", 0644) = 7</site/static/a.dat>', ["O_WRONLY", "O_CREAT", "O_TRUNC"]),
+        (
+            'openat2(3</site>, "static/a.dat", {flags=O_RDWR|O_CLOEXEC, resolve=0}, 24) = 7</site/static/a.dat>',
+            ["O_RDWR"],
+        ),
+    ],
+)
+def test_how_a_file_was_opened(line: str, flags: list[str]) -> None:
+    trace = _trace("7  " + line, '7  openat(AT_FDCWD</site>, "static/b.dat", O_RDWR) = 8</site/static/b.dat>')
+    [call] = trace.ledger("/site/static/a.dat", 53356).opened
+    assert call.writing_flags == flags
+
+
+def test_a_ledger_keeps_what_left_and_what_was_read_apart_by_call() -> None:
+    ledger = _trace(
+        f"7  accept4(5<TCP:[0.0.0.0:8888]>, NULL, NULL, SOCK_NONBLOCK) = {CLIENT}",
+        SENT,
+        f"7  write({CLIENT}, \"\"..., 30) = 20",
+        f"7  sendfile({CLIENT}, 7<{FILE}>, [0] => [2048], 2048) = 2048",
+        f"7  sendfile({CLIENT}, 7</site/static/b>, [0] => [5], 5) = 5",
+        "7  write(9<TCP:[127.0.0.1:8888->127.0.0.1:77]>, \"\"..., 30) = 30",
+        f'7  pread64(7<{FILE}>, ""..., 784, 64) = 784',
+    ).ledger(FILE, 53356)
+    assert ledger.sent == {"sendto": 10, "write": 20, "sendfile": 2053}
+    assert ledger.sent_of_file == 2048
+    assert ledger.read == {"sendfile": 2048, "pread64": 784}
+    assert ledger.blocking is None

@@ -1,0 +1,175 @@
+"""A server under strace, and one run of it that brings what the checks of the means look at.
+
+The run is made once for a grading: starting a traced server and asking it costs more than looking at what it did. What
+the server did wrong to one request is kept for the checks that are about that request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from . import procfs
+from .bench import KINDS, Bench, request_bytes, wait_until
+from .boxed import BoxedLauncher, BoxedServer
+from .evidence import EPOLL_WAITS, STRACE, Call, Ledger, Trace, parse
+from .model import Failure, Trouble
+from .tree import Tree
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A traced server and its log."""
+
+    bench: Bench
+    server: BoxedServer
+    log: Path
+
+    def trace(self) -> Trace:
+        """What it has done so far. The calls that just returned may be missing: strace writes them a moment later."""
+        return parse(self.log.read_text(errors="replace"), self.server.command)
+
+    def finish(self) -> Trace:
+        """All that it has done, and its end. When every thread sleeps in a call, strace has written all before that; a
+        thread that it still holds is in state t. (A signal that the server may handle as it likes would end it later or
+        never: LeakSanitizer, for one, hangs under a tracer.)"""
+        with contextlib.suppress(Failure):  # a server that never sleeps is ended without that
+            wait_until(lambda: set(procfs.states(self.server.pid)) <= {"S"}, self.bench.patience, "the server sleeps")
+        self.server.stop(signal.SIGKILL)
+        return self.trace()
+
+    def path(self, target: str) -> str:
+        """The path under which the server sees the file of `target`."""
+        return f"{self.server.site}{target}"
+
+
+@contextlib.contextmanager
+def witness(bench: Bench) -> Iterator[Witness]:
+    """A server like the bench's, started anew under strace. Trouble where that cannot be done."""
+    if not isinstance(bench.launcher, BoxedLauncher):
+        raise Trouble("evidence is taken from a server in a box only")
+    if not Path(STRACE[0]).exists():
+        raise Trouble("strace is not installed")
+    with tempfile.TemporaryDirectory(prefix="awscheck-trace-") as folder:
+        log = Path(folder) / "strace"
+        server = bench.launcher.traced(*STRACE, "-o", str(log)).start(bench.tree)
+        try:
+            yield Witness(replace(bench, server=server), server, log)
+        finally:
+            server.stop(signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Served:
+    """One request of the run: the client's port, how many bytes of body came, and what is wrong with that or None."""
+
+    target: str
+    port: int
+    length: int
+    failure: Failure | None = None
+
+
+@dataclass
+class Run:
+    """What the server did in the run. `in_pieces` is the request of which half was sent at first; `waiting` are the
+    calls in which its threads slept then."""
+
+    port: int = 0  # at which the server listens
+    site: str = ""
+    in_pieces: Served | None = None
+    waiting: list[Call] = field(default_factory=list)
+    served: list[Served] = field(default_factory=list)
+    trace: Trace = field(default_factory=lambda: Trace(()))
+
+    def ledger(self, served: Served) -> Ledger:
+        """The books of one request."""
+        return self.trace.ledger(f"{self.site}{served.target}", served.port)
+
+
+class _Once:
+    """The run of one grading, made by the first who asks; the others wait for it. What it raised, it raises again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._run: Run | None = None
+        self._error: Failure | Trouble | None = None
+
+    def get(self, bench: Bench) -> Run:
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            if self._run is None:
+                try:
+                    self._run = _observe(bench)
+                except (Failure, Trouble) as error:
+                    self._error = error
+                    raise
+            return self._run
+
+
+# A grading makes its document root anew: the root stands for it.
+_RUNS: weakref.WeakKeyDictionary[Tree, _Once] = weakref.WeakKeyDictionary()
+_RUNS_LOCK = threading.Lock()
+
+
+def observed(bench: Bench) -> Run:
+    """The run of this grading. Failure if the server does not start, Trouble where it cannot be traced."""
+    with _RUNS_LOCK:
+        once = _RUNS.setdefault(bench.tree, _Once())
+    return once.get(bench)
+
+
+def _observe(bench: Bench) -> Run:
+    with witness(bench) as seen:
+        run = Run(seen.server.port, seen.server.site)
+        _ask_in_pieces(seen, run)
+        for kind in KINDS:
+            for target in (seen.bench.small(kind), seen.bench.large(kind)):
+                run.served.append(_serve(seen, target))
+        run.trace = seen.finish()
+        return run
+
+
+def _ask_in_pieces(seen: Witness, run: Run) -> None:
+    """A client is in the middle of its request: now the server waits, and for certain for this client, too."""
+    target = seen.bench.small("static")
+    request = request_bytes(target)
+    with seen.bench.connect() as client:
+        run.in_pieces = Served(target, client.port, 0)
+        try:
+            client.send(request[: len(request) // 2])
+            seen.bench.wait_consumed(client)
+
+            def sleeping() -> bool:
+                run.waiting = seen.trace().waiting()
+                in_epoll = any(call.name in EPOLL_WAITS for call in run.waiting)
+                # A loop over epoll_wait without a timeout is in that call at some looks, too, but never asleep.
+                return in_epoll and set(procfs.states(seen.server.pid)) <= {"S"}
+
+            with contextlib.suppress(Failure):  # where it sleeps instead is for the check to say
+                wait_until(sleeping, seen.bench.patience, "a thread of the server waits in epoll")
+            client.send(request[len(request) // 2 :])
+            seen.bench.expect_answer(client.read_head(), f"GET {target} in two pieces")
+        except Failure as failure:
+            run.in_pieces = replace(run.in_pieces, failure=failure)
+
+
+def _serve(seen: Witness, target: str) -> Served:
+    """Fetch `target`. Not all of it need come: how much comes is judged by other checks."""
+    content = seen.bench.tree.content(target)
+    assert content is not None
+    try:
+        with seen.bench.connect() as client:
+            client.send(request_bytes(target))
+            reply = client.read_head()
+            if reply.status != 200:
+                seen.bench.fail(reply, f"GET {target} under strace: {reply.outline()}", expected="status 200")
+            return Served(target, client.port, len(client.receive_exactly(content.size)))
+    except Failure as failure:
+        return Served(target, 0, 0, failure)
