@@ -114,7 +114,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Ledger:
-    """One request in bytes: of the file at `path`, on the connection of the client at `port`. Its reads are those of all
+    """One request in bytes: for the file at `path`, of the client at `port`. The file's reads are those of all
     requests for it."""
 
     path: str
