@@ -185,14 +185,15 @@ class Bench(Judge):
         )
 
     def wait_full(self) -> None:
-        """Wait until the server accepts no more: the number of its connections stays, looked at eight times."""
+        """Wait until the server accepts no more: the number of its connections stays, looked at eight times; or until
+        it has ended."""
         looks, held = 0, -1
 
         def settled() -> bool:
             nonlocal looks, held
             now = len(self._held())
             looks, held = (looks + 1, now) if now == held else (0, now)
-            return looks > 8 and now > 0
+            return looks > 8 and now > 0 or not self.server.alive()
 
         wait_until(settled, self.patience, "the server accepts clients, until it has no room for more")
 

@@ -27,7 +27,7 @@ REQUESTS = 10_000
     "clients reset the connection with half a request sent",
     "S9",
     "S16",
-    needs=("connect.one",),
+    needs=("disconnect.one",),
 )
 def before_answer(bench: Bench) -> None:
     request = request_bytes(bench.small("static"))
@@ -56,6 +56,8 @@ def before_accept(bench: Bench) -> None:
             clients = [bench.connect() for _ in range(BACKLOG)]
             for number, client in enumerate(clients):
                 (client.abort, client.close)[number % 2]()
+        bench.wait_released(clients)
+        bench.expect_alive("clients connected and left before they were accepted")
         gone += clients
     _expect_over(bench, gone, "clients connected and left before they were accepted")
 
@@ -108,6 +110,8 @@ def _register(kind: str, needs: tuple[str, ...]) -> None:
             # Closed with nothing unread, so by FIN: the server finds a request, and only its second send fails.
             with bench.paused(), bench.connect() as client:
                 client.send(request_bytes(target))
+            bench.wait_released([client])
+            bench.expect_alive(f"a client asked for {target} and closed the connection at once")
             gone.append(client)
         _expect_over(bench, gone, f"clients left in mid-transfer of {target}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 
 from .. import procfs
@@ -150,8 +149,7 @@ def exhausted(bench: Bench) -> None:
         with own.several(OPENED) as clients:
             for client in clients:
                 client.send(request_bytes(own.small("static"))[:5])
-            with contextlib.suppress(Failure):  # a server that died accepts nothing: the next line says that better
-                own.wait_full()
+            own.wait_full()
             own.expect_alive(f"{OPENED} clients with at most {NOFILE} descriptors")
         own.expect_well(f"{OPENED} clients with at most {NOFILE} descriptors came, and left")
 
