@@ -17,8 +17,9 @@ from urllib.parse import quote
 
 from . import procfs
 from .client import Client
+from .faults import Fault, Warden
 from .judge import Judge
-from .model import Failure
+from .model import Failure, Trouble
 from .reply import Reply
 from .server import Launcher, Server
 from .tree import KIB, KINDS, MIB, Tree
@@ -85,15 +86,33 @@ class Bench(Judge):
 
     @contextlib.contextmanager
     def start(
-        self, *, args: tuple[str, ...] = (), nofile: int | None = None, tree: Tree | None = None
+        self,
+        *,
+        args: tuple[str, ...] = (),
+        nofile: int | None = None,
+        tree: Tree | None = None,
+        faults: tuple[Fault, ...] = (),
     ) -> Iterator[Bench]:
-        """A bench like this one with a server of its own, stopped at the end. For `args` and `nofile` see Launcher."""
+        """A bench like this one with a server of its own, stopped at the end. For `args`, `nofile` and `faults` see
+        Launcher. Raises Trouble where the machine does not allow faults."""
         tree = tree or self.tree
-        server = self.launcher.start(tree, args=args, nofile=nofile)
+        server = self.launcher.start(tree, args=args, nofile=nofile, faults=faults)
         try:
             yield replace(self, server=server, tree=tree)
         finally:
             server.stop()
+
+    @property
+    def faults(self) -> Warden:
+        """Who delivers the faults that this bench's server was started with."""
+        if self.server.warden is None:
+            raise Trouble("this server was started without faults")
+        return self.server.warden
+
+    def expect_delivered(self) -> None:
+        """Trouble if no call of the server was hit by a fault: what it did then says nothing."""
+        if not self.faults.delivered():
+            raise Trouble("no fault reached the server: it made none of the calls that were to be hit")
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from . import namespace, procfs
 from .bench import wait_until
+from .faults import Fault
 from .model import Failure, Trouble
 from .process import Process
 from .sandbox import MIB, Limits, Sandbox
@@ -78,6 +79,7 @@ class BoxedServer(Server):
         self.site = site
         self.port = PORT
         self.pid = process.pid
+        self.warden = process.warden
         self._process = process
         self._network = network
         self._exit: Exit | None = None
@@ -130,8 +132,10 @@ class BoxedLauncher(Launcher):
     wrapper: tuple[str, ...] = ()
     tracer: tuple[str, ...] = ()
 
-    def start(self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None) -> BoxedServer:
-        server = self.launch(tree, args=args, nofile=nofile)
+    def start(
+        self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None, faults: tuple[Fault, ...] = ()
+    ) -> BoxedServer:
+        server = self.launch(tree, args=args, nofile=nofile, faults=faults)
         if server.ready():
             return server
         ended = not server.alive()
@@ -145,18 +149,21 @@ class BoxedLauncher(Launcher):
         *,
         args: tuple[str, ...] = (),
         nofile: int | None = None,
+        faults: tuple[Fault, ...] = (),
         network: namespace.NetworkNamespace | None = None,
     ) -> BoxedServer:
         """Start it and return when it listens, has ended, or has had its time: whatever came of it. `network` is the
         namespace to use, which then belongs to the server; a new one is made by default."""
         if args:
             raise ValueError(f"a submission takes no arguments: {args}")
+        if faults and (self.wrapper or self.tracer):
+            raise ValueError("no faults under valgrind or strace: both would see the warden's work as the server's")
         if self.sandbox.isolation.network:
             network = network or namespace.NetworkNamespace()
         else:
             expect_free_port()
         try:
-            server = self._spawn(tree, nofile, network)
+            server = self._spawn(tree, nofile, faults, network)
         except BaseException:
             if network:
                 network.close()
@@ -180,7 +187,13 @@ class BoxedLauncher(Launcher):
         """The same with `tracer` before all, outside of the box."""
         return replace(self, tracer=tracer)
 
-    def _spawn(self, tree: Tree, nofile: int | None, network: namespace.NetworkNamespace | None) -> BoxedServer:
+    def _spawn(
+        self,
+        tree: Tree,
+        nofile: int | None,
+        faults: tuple[Fault, ...],
+        network: namespace.NetworkNamespace | None,
+    ) -> BoxedServer:
         folder = self.sandbox.mount(self.program.folder, "/submission")
         site = self.sandbox.mount(tree.root, "/site")
         limits = Limits(cpu_seconds=300, file_bytes=64 * MIB, open_files=nofile)
@@ -188,7 +201,7 @@ class BoxedLauncher(Launcher):
             limits = replace(limits, memory_bytes=None)
         command = f"{folder.inside}/{self.program.binary}"
         process = self.sandbox.spawn(
-            [*self.wrapper, command], (folder, site), site.inside, limits, network, self.tracer
+            [*self.wrapper, command], (folder, site), site.inside, limits, network, self.tracer, faults=faults
         )
         return BoxedServer(process, network, tree, command, site.inside)
 

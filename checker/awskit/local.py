@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from .bench import wait_until
+from .faults import Fault, Warden
 from .model import Failure, Trouble
 from .server import Exit, Launcher, Server
 from .tree import Tree
@@ -25,8 +26,9 @@ _READY = re.compile(r"^listening on port (\d+)$", re.MULTILINE)
 class LocalServer(Server):
     """A child process. Its standard output and error are files in `logs`, kept as long as that directory is."""
 
-    def __init__(self, process: subprocess.Popen[bytes], tree: Tree, logs: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], tree: Tree, logs: Path, warden: Warden | None) -> None:
         self.process = process
+        self.warden = warden
         self.tree = tree
         self.logs = logs
         self.pid = process.pid
@@ -46,6 +48,8 @@ class LocalServer(Server):
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if self.warden:
+            self.warden.close()
         code = self.process.returncode
         return Exit(code, None) if code >= 0 else Exit(None, -code)
 
@@ -99,27 +103,41 @@ class LocalLauncher(Launcher):
         """The server's own command line."""
         return [str(self.binary), "-p", "0", "-r", str(tree.root), *args]
 
-    def start(self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None) -> LocalServer:
+    def start(
+        self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None, faults: tuple[Fault, ...] = ()
+    ) -> LocalServer:
+        warden = Warden(faults) if faults else None
+        try:
+            server = self._spawn(tree, args, nofile, warden)
+        except BaseException:
+            if warden:
+                warden.close()
+            raise
+        try:
+            if warden:
+                warden.wait_ready()
+            server.wait_ready()
+        except BaseException:
+            server.stop(signal.SIGKILL)
+            raise
+        return server
+
+    def _spawn(self, tree: Tree, args: tuple[str, ...], nofile: int | None, warden: Warden | None) -> LocalServer:
         limit = () if nofile is None else ("prlimit", f"--nofile={nofile}:{nofile}", "--")
         logs = Path(tempfile.mkdtemp(prefix="server-", dir=self.scratch))
         identity = {} if self.uid is None else {"user": self.uid, "group": self.uid, "extra_groups": []}
         with (logs / "stdout").open("wb") as stdout, (logs / "stderr").open("wb") as stderr:
             try:
                 process = subprocess.Popen(
-                    [*self.wrapper, *limit, *self.command(tree, args)],
+                    [*self.wrapper, *limit, *(warden.line if warden else ()), *self.command(tree, args)],
                     stdin=subprocess.DEVNULL,
                     stdout=stdout,
                     stderr=stderr,
                     cwd=tree.root,
                     env={"PATH": os.defpath, **self.environment},
+                    pass_fds=warden.descriptors if warden else (),
                     **identity,
                 )
             except OSError as error:
                 raise Trouble(f"cannot start {self.binary}: {error}") from error
-        server = LocalServer(process, tree, logs)
-        try:
-            server.wait_ready()
-        except BaseException:
-            server.stop(signal.SIGKILL)
-            raise
-        return server
+        return LocalServer(process, tree, logs, warden)

@@ -8,6 +8,10 @@ import select
 import signal
 import subprocess
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .faults import Warden
 
 LOG_HEAD = 64 * 1024  # bytes of a log that are kept from its start, and as many from its end
 
@@ -50,9 +54,12 @@ class BoundedLog:
 class Process:
     """A command that runs in a box. `pid` is its own, as this machine numbers it; `init` that of the box's pid 1."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], init: int, pid: int, *, group: bool) -> None:
+    def __init__(
+        self, popen: subprocess.Popen[bytes], init: int, pid: int, *, group: bool, warden: Warden | None = None
+    ) -> None:
         assert popen.stdout is not None and popen.stderr is not None
         self._popen = popen
+        self.warden = warden  # ends with the box
         self._group = group  # no box whose end ends all: kill the process group
         self.pid = pid
         self._init = _pidfd(init)
@@ -98,6 +105,8 @@ class Process:
             if descriptor >= 0:
                 os.close(descriptor)
         self._init = self._own = -1
+        if self.warden:
+            self.warden.close()
 
 
 def _pidfd(pid: int) -> int:

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from . import namespace, procfs
 from .bench import wait_until
+from .faults import Fault, Warden
 from .model import Failure, Trouble
 from .process import Process, becomes_readable
 
@@ -166,32 +167,43 @@ class Sandbox:
         network: namespace.NetworkNamespace | None,
         tracer: tuple[str, ...] = (),
         tools: str = "",
+        faults: tuple[Fault, ...] = (),
     ) -> Process:
         """Start `command` and return when its process is there. `tracer` is a command line to put before all; `tools` a
-        folder in the box whose programs are found before the system's.
+        folder in the box whose programs are found before the system's; `faults` hit the command from its start on.
 
-        Raises Trouble if the box could not be made. The caller's thread must outlive the process: it is killed when
+        Raises Trouble if the box could not be made, or faults are not to be had. The caller's thread must outlive the process: it is killed when
         the thread that started it ends (prctl(2) PR_SET_PDEATHSIG), which is wanted when the checker itself dies.
         """
         environment = {**ENVIRONMENT, "PATH": f"{tools}:{ENVIRONMENT['PATH']}"} if tools else ENVIRONMENT
+        warden = Warden(faults) if faults else None
+        if warden:
+            command = [*warden.line, *command]
         line = [*self._setpriv(), *self._box(mounts, cwd, environment), *_limit(limits, self.isolation), *command]
         receive, send = os.pipe()
+        inherited = (send, *(warden.descriptors if warden else ()))
         if tracer:  # as bwrap does by --die-with-parent: a tracer without its checker ends, and so does what it traces
             line = ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", *tracer, *line]
         line = [str(send) if word == INFO else word for word in line]
         try:
-            popen = self._popen(line, cwd, send, network, environment)
+            popen = self._popen(line, cwd, inherited, network, environment)
         except OSError as error:
             os.close(receive)
+            if warden:
+                warden.close()
             raise Trouble(f"cannot start {line[0]}: {error}") from error
         finally:
             os.close(send)
         try:
             init, pid = self._find(popen, receive, bool(tracer))
-            return Process(popen, init, pid, group=not self.isolation.box)
+            if warden:
+                warden.wait_ready()
+            return Process(popen, init, pid, group=not self.isolation.box, warden=warden)
         except BaseException:
             popen.kill()
             popen.wait()
+            if warden:
+                warden.close()
             raise
         finally:
             os.close(receive)
@@ -211,7 +223,7 @@ class Sandbox:
         self,
         line: list[str],
         cwd: str,
-        info: int,
+        inherited: tuple[int, ...],
         network: namespace.NetworkNamespace | None,
         environment: dict[str, str],
     ) -> subprocess.Popen[bytes]:
@@ -224,7 +236,7 @@ class Sandbox:
                 stderr=subprocess.PIPE,
                 env={} if self.isolation.box else environment,
                 cwd=None if self.isolation.box else cwd,
-                pass_fds=(info,),
+                pass_fds=inherited,
                 start_new_session=True,  # a ^C at the terminal is for the checker to act on
             )
 

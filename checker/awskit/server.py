@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .faults import Fault, Warden
     from .tree import Tree
 
 
@@ -29,6 +30,7 @@ class Server(ABC):
     tree: Tree
     port: int
     pid: int  # the server's own process as this machine numbers it; not strace's, not the sandbox's
+    warden: Warden | None = None  # who delivers the faults that it was started with
 
     def connect(self, *, timeout: float = 10.0, rcvbuf: int | None = None) -> socket.socket:
         """A TCP connection to the server, TCP_NODELAY set. `rcvbuf` in bytes is set before connect(2), so that it
@@ -70,8 +72,10 @@ class Launcher(ABC):
     """Starts servers of one kind: the reference's binary, or a submission in its sandbox."""
 
     @abstractmethod
-    def start(self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None) -> Server:
+    def start(
+        self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None, faults: tuple[Fault, ...] = ()
+    ) -> Server:
         """Start a server of `tree` and return when it listens (readiness is an event of that very process, never a
         sleep). `args` are command-line options of the reference; a submission's launcher refuses any with ValueError.
-        `nofile` is RLIMIT_NOFILE. Raises Failure if the server ends or does not listen in time, Trouble if it could
+        `nofile` is RLIMIT_NOFILE. `faults` hit the server from its start on. Raises Failure if the server ends or does not listen in time, Trouble if it could
         not be started for a reason that is not its own."""

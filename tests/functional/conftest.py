@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT / "checker"))
 
 from awskit import procfs  # noqa: E402
 from awskit.bench import Bench, wait_until  # noqa: E402
+from awskit.faults import Fault  # noqa: E402
 from awskit.local import LocalLauncher, LocalServer  # noqa: E402
 from awskit.model import Failure  # noqa: E402
 from awskit.server import Exit  # noqa: E402
@@ -93,8 +94,10 @@ class Watched(LocalLauncher):
         super().__init__(*args, **more)  # type: ignore[arg-type]
         self.started: list[LocalServer] = []
 
-    def start(self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None) -> LocalServer:
-        server = super().start(tree, args=args, nofile=nofile)
+    def start(
+        self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None, faults: tuple[Fault, ...] = ()
+    ) -> LocalServer:
+        server = super().start(tree, args=args, nofile=nofile, faults=faults)
         self.started.append(server)
         return server
 

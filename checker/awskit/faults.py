@@ -1,0 +1,153 @@
+"""Faults in any server, below its C library: calls that move less than they could, fail, or take their time.
+
+    checker  --control-->  warden  <--the filter's listener--  server (in its box or not)
+
+`enter` (checker/box/enter.c) becomes the server after it has installed a seccomp filter that refers the calls in
+question to the warden (checker/box/warden.c). So it works whatever the server is linked with, and the server can
+neither see nor reach who does it. All other calls run at full speed; one that is hit costs 10 us more.
+
+A fault says nothing where it did not hit anything: `Warden.delivered` counts, and a check asks for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass
+
+from .model import Trouble
+from .programs import program
+
+CONTROL_SECONDS = 30.0  # for an answer of the warden (20 us measured): bounds a machine that hangs
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Each of these calls moves at most `most` bytes (0: no bound) and at most `share` of what it could move.
+
+    `calls`: "receive" (read, readv, recv, recvfrom, recvmsg on a connection), "send" (write, writev, send, sendto,
+    sendmsg on a connection), "sendfile", or "aio": each read that io_submit accepts, of which the event then tells.
+    `share`: "" (all), "half", "all-but-one". One byte at least is moved; O_DIRECT reads end at a block's edge."""
+
+    calls: str
+    most: int = 0
+    share: str = ""
+
+    def word(self) -> str:
+        """As the C programs read it."""
+        return f"cut:{self.calls}:{self.most}:{self.share or 'all'}"
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The `first` call (from 1) of this kind, and every `every`-th after it (0: none), is not run and fails with
+    `error` (an errno).
+
+    `calls`: as for Cut, without "aio"; "accept", "submit" (io_submit), "wait" (epoll_wait and its like), "getevents".
+    EAGAIN is given only where a descriptor is non-blocking, and epoll then reports again that it is ready."""
+
+    calls: str
+    error: int
+    first: int = 1
+    every: int = 0
+
+    def word(self) -> str:
+        """As the C programs read it."""
+        return f"refuse:{self.calls}:{self.error}:{self.first}:{self.every}"
+
+
+@dataclass(frozen=True)
+class HoldReads:
+    """A disk that does not answer: io_submit accepts reads of files, and none completes until it is released. A read
+    that does not want to wait (RWF_NOWAIT) ends with -EAGAIN at once."""
+
+    def word(self) -> str:
+        """As the C programs read it."""
+        return "hold"
+
+
+Fault = Cut | Refuse | HoldReads
+
+
+class Warden:
+    """The warden of one server. Make it, start the server behind `line` with `descriptors` passed on, `wait_ready`."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        words = [fault.word() for fault in faults]
+        self._lock = threading.Lock()
+        self._enter = os.open(program("enter"), os.O_RDONLY | os.O_CLOEXEC)
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(CONTROL_SECONDS)
+        gate, self._gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, gate:
+            self._process = subprocess.Popen(
+                [str(program("warden")), str(theirs.fileno()), str(gate.fileno()), *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={},
+                pass_fds=(theirs.fileno(), gate.fileno()),
+                start_new_session=True,  # a ^C at the terminal is for the checker to act on
+            )
+        #: What the server is to inherit, by the same numbers, and what to put before its command line. By its
+        #: descriptor the program is found inside of a box that has no path to it.
+        self.descriptors = (self._enter, self._gate.fileno())
+        self.line = [f"/proc/self/fd/{self._enter}", "--gate", str(self._gate.fileno()), *words, "--"]
+
+    def wait_ready(self) -> None:
+        """Return when the filter is installed, once the server's process has been started. Raises Trouble if that is
+        not to be had."""
+        self._let_go()
+        said = self._receive()
+        if said != "ready":
+            raise Trouble(f"no faults can be had here: {said or 'the warden has ended'}")
+
+    def delivered(self) -> int:
+        """How many calls were hit so far: cut, refused, or reads held."""
+        return self._ask("report")[0]
+
+    def held(self) -> int:
+        """How many reads are held."""
+        return self._ask("report")[1]
+
+    def release(self, count: int | None = None, *, error: int = 0, last_first: bool = False) -> int:
+        """Complete `count` of the reads held, the first submitted first, or `last_first`; by default all of them, and
+        nothing is held any more. `error` (an errno): they fail with it. Returns how many are still held."""
+        return self._ask(f"release {-1 if count is None else count} {error} {int(last_first)}")[1]
+
+    def close(self) -> None:
+        """End the warden. Idempotent."""
+        self._let_go()
+        self._control.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5.0)
+        self._process.kill()
+        self._process.wait()
+
+    def _let_go(self) -> None:
+        if self._enter >= 0:
+            os.close(self._enter)
+            self._enter = -1
+        self._gate.close()
+
+    def _ask(self, command: str) -> tuple[int, int]:
+        """Send it; the numbers of calls hit and of reads held."""
+        with self._lock:
+            try:
+                self._control.send(command.encode())
+            except OSError as error:
+                raise Trouble(f"the warden has ended: {error}") from error
+            said = self._receive().split()
+        if len(said) != 3:
+            raise Trouble("the warden has ended")
+        if said[2] != "1":
+            raise Trouble("the server uses its AIO queue for other than reads of files: they cannot be held or cut")
+        return int(said[0]), int(said[1])
+
+    def _receive(self) -> str:
+        try:
+            return self._control.recv(256).decode()
+        except OSError as error:
+            raise Trouble(f"the warden does not answer: {error}") from error

@@ -1,0 +1,138 @@
+/*
+ * faults.c - the words for faults, and arithmetic on them. No system call is made here.
+ */
+#include "faults.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+static const char *const names[] = {
+    [CALLS_RECEIVE] = "receive", [CALLS_SEND] = "send", [CALLS_SENDFILE] = "sendfile", [CALLS_ACCEPT] = "accept",
+    [CALLS_SUBMIT] = "submit",   [CALLS_WAIT] = "wait", [CALLS_AIO] = "aio",           [CALLS_GETEVENTS] = "getevents",
+};
+
+static const char *const shares[] = {[SHARE_ALL] = "all", [SHARE_HALF] = "half", [SHARE_ALL_BUT_ONE] = "all-but-one"};
+
+/* The index of `word` in `table`, or -1. */
+static int look_up(const char *word, const char *const *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(word, table[i]) == 0)
+            return (int)i;
+    return -1;
+}
+
+static bool read_fault(struct fault *fault, const char *word)
+{
+    char calls[16], share[16];
+    int end = 0;
+
+    *fault = (struct fault){.kind = FAULT_HOLD, .calls = CALLS_AIO};
+    if (strcmp(word, "hold") == 0)
+        return true;
+    if (sscanf(word, "refuse:%15[a-z]:%d:%u:%u%n", calls, &fault->error, &fault->first, &fault->every, &end) == 4)
+        fault->kind = FAULT_REFUSE;
+    else if (sscanf(word, "cut:%15[a-z]:%zu:%15[a-z-]%n", calls, &fault->most, share, &end) == 3)
+        fault->kind = FAULT_CUT;
+    int found = word[end] == '\0' && end > 0 ? look_up(calls, names, sizeof names / sizeof *names) : -1;
+    int part = fault->kind == FAULT_CUT ? look_up(share, shares, sizeof shares / sizeof *shares) : SHARE_ALL;
+    if (found < 0 || part < 0)
+        return false;
+    fault->calls = (enum calls)found;
+    fault->share = (enum share)part;
+    return true;
+}
+
+bool faults_read(struct faults *faults, size_t count, char *const words[])
+{
+    if (count > FAULTS_MAX)
+        return false;
+    faults->count = count;
+    for (size_t i = 0; i < count; i++)
+        if (!read_fault(&faults->list[i], words[i]))
+            return false;
+    return true;
+}
+
+enum calls faults_calls(long number)
+{
+    switch (number) {
+    case SYS_read:
+    case SYS_readv:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+        return CALLS_RECEIVE;
+    case SYS_write:
+    case SYS_writev:
+    case SYS_sendto:
+    case SYS_sendmsg:
+        return CALLS_SEND;
+    case SYS_sendfile:
+        return CALLS_SENDFILE;
+    case SYS_accept:
+    case SYS_accept4:
+        return CALLS_ACCEPT;
+    case SYS_io_submit:
+        return CALLS_SUBMIT;
+#ifdef SYS_epoll_wait /* newer architectures have epoll_pwait alone */
+    case SYS_epoll_wait:
+#endif
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+        return CALLS_WAIT;
+    case SYS_io_getevents:
+    case SYS_io_pgetevents:
+        return CALLS_GETEVENTS;
+    case SYS_io_destroy:
+        return CALLS_DESTROY;
+    default:
+        return CALLS_OTHER;
+    }
+}
+
+bool faults_take_reads(const struct faults *faults)
+{
+    for (size_t i = 0; i < faults->count; i++)
+        if (faults->list[i].calls == CALLS_AIO)
+            return true;
+    return false;
+}
+
+bool faults_concern(const struct faults *faults, long number)
+{
+    enum calls calls = faults_calls(number);
+
+    if (faults_take_reads(faults) && (calls == CALLS_SUBMIT || calls == CALLS_GETEVENTS || calls == CALLS_DESTROY))
+        return true;
+    for (size_t i = 0; i < faults->count; i++)
+        if (calls != CALLS_OTHER && faults->list[i].calls == calls)
+            return true;
+    return false;
+}
+
+struct fault *faults_find(struct faults *faults, enum fault_kind kind, enum calls calls)
+{
+    for (size_t i = 0; i < faults->count; i++)
+        if (faults->list[i].kind == kind && faults->list[i].calls == calls)
+            return &faults->list[i];
+    return NULL;
+}
+
+size_t fault_cut(const struct fault *fault, size_t size)
+{
+    if (fault->share == SHARE_HALF)
+        size = (size + 1) / 2;
+    else if (fault->share == SHARE_ALL_BUT_ONE && size > 1)
+        size--;
+    return fault->most && size > fault->most ? fault->most : size;
+}
+
+bool fault_refuses(struct fault *fault)
+{
+    unsigned long number = ++fault->seen;
+
+    if (number <= fault->first || !fault->every)
+        return number == fault->first;
+    return (number - fault->first) % fault->every == 0;
+}
