@@ -172,8 +172,9 @@ class Sandbox:
         """Start `command` and return when its process is there. `tracer` is a command line to put before all; `tools` a
         folder in the box whose programs are found before the system's; `faults` hit the command from its start on.
 
-        Raises Trouble if the box could not be made, or faults are not to be had. The caller's thread must outlive the process: it is killed when
-        the thread that started it ends (prctl(2) PR_SET_PDEATHSIG), which is wanted when the checker itself dies.
+        Raises Trouble if the box could not be made, or faults are not to be had. The caller's thread must outlive the
+        process: it is killed when the thread that started it ends (prctl(2) PR_SET_PDEATHSIG), which is wanted when
+        the checker itself dies.
         """
         environment = {**ENVIRONMENT, "PATH": f"{tools}:{ENVIRONMENT['PATH']}"} if tools else ENVIRONMENT
         warden = Warden(faults) if faults else None

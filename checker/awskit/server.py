@@ -77,5 +77,5 @@ class Launcher(ABC):
     ) -> Server:
         """Start a server of `tree` and return when it listens (readiness is an event of that very process, never a
         sleep). `args` are command-line options of the reference; a submission's launcher refuses any with ValueError.
-        `nofile` is RLIMIT_NOFILE. `faults` hit the server from its start on. Raises Failure if the server ends or does not listen in time, Trouble if it could
-        not be started for a reason that is not its own."""
+        `nofile` is RLIMIT_NOFILE. `faults` hit the server from its start on. Raises Failure if the server ends or does
+        not listen in time, Trouble if it could not be started for a reason that is not its own."""
