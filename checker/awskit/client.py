@@ -204,7 +204,8 @@ class Client:
 
         A client that has as much as Content-Length announced leaves, as a browser does, and reads what still comes: a
         server that does not close of its own accord is one check's business, not every one's. That check says
-        `until_closed`: wait for the server to close first. Bounded: by `patience` between two bytes, by twelve times that in all, and in size.
+        `until_closed`: wait for the server to close first. Bounded: by `patience` between two bytes, by twelve times
+        that in all, and in size.
         """
         announced = reply.head.content_length if reply.head else None
         bound = max(expected.size if expected else 0, announced or 0) + 2 * BODY_KEPT

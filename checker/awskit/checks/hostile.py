@@ -1,6 +1,7 @@
 """What a hostile client asks for: ways out of the root, things that are no files, more than any buffer holds.
 
-Each check ends with a plain request: a refusal counts only from a server that can do otherwise.
+Each check ends with a plain request: a refusal counts only from a server that can do otherwise. Those named `request.…`
+send the fixtures of their group first, and then what is better computed than written down.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import stat
 from .. import procfs
 from ..bench import KIB, KINDS, Bench
 from ..model import Trouble, check
-
-SECRET = b"the secret that lies beside the two folders"
-NEEDS = ("static.small_equal", "dynamic.small_equal")
+from ..reply import Reply
+from .requests import FILES, MISSING, expect_group, secret
 
 # Below /static and /dynamic alike. None of them may bring a byte from outside of the folder.
 TRAVERSALS = (
@@ -57,12 +57,9 @@ OUTSIDE = (
     "/..",
     "*",
 )
+LOOKALIKES = ("/staticx/f", "/dynamicx/f", "/xstatic/f", "/other/static/f", "/other/dynamic/f")  # these are there
 PREFIXES = (
-    "/staticx/f",
-    "/dynamicx/f",
-    "/xstatic/f",
-    "/other/static/f",
-    "/other/dynamic/f",
+    *LOOKALIKES,
     "/statix/small00.dat",
     "/STATIC/small00.dat",
     "/Dynamic/small00.dat",
@@ -72,32 +69,30 @@ PREFIXES = (
 )
 
 
-@check("hostile.traversal", "no spelling of `..` leads out of the folders", "S14", needs=NEEDS)
+@check("request.traversal", "no spelling of `..` leads out of the folders", "S14", needs=(*FILES, *MISSING))
 def traversal(bench: Bench) -> None:
-    bench.tree.text("/secret", SECRET)
+    expect_group(bench, "traversal")
     for kind in KINDS:
         bench.tree.directory(f"/{kind}/below")
         for spelling in TRAVERSALS:
             _expect_out_of_reach(bench, f"/{kind}{spelling}")
+    for target in OUTSIDE:
+        _expect_out_of_reach(bench, target)
     bench.expect_well("traversals")
 
 
-@check("hostile.outside", "nothing beside the two folders is served", "S2", "S14", needs=NEEDS)
-def outside(bench: Bench) -> None:
-    bench.tree.text("/secret", SECRET)
-    for target in OUTSIDE:
-        _expect_out_of_reach(bench, target)
-    bench.expect_well("targets outside of the two folders")
-
-
 @check(
-    "hostile.prefix", "a folder whose name only begins, ends or sounds like one of the two is not it", "S2", needs=NEEDS
+    "request.prefix",
+    "a folder whose name only begins, ends or sounds like one of the two is not it",
+    "S2",
+    needs=(*FILES, *MISSING),
 )
 def prefix(bench: Bench) -> None:
+    expect_group(bench, "prefix")
     for kind in KINDS:
         bench.small(kind)
-    for target in ("/staticx/f", "/dynamicx/f", "/xstatic/f", "/other/static/f", "/other/dynamic/f"):
-        bench.tree.text(target, SECRET)
+    for target in LOOKALIKES:
+        bench.tree.file(target, 306)
     for target in PREFIXES:
         reply = _ask(bench, target)
         if reply.status == 200:
@@ -133,8 +128,9 @@ def dot_segments(bench: Bench) -> None:
             bench.expect_404(_ask(bench, f"/{kind}{target}"), f"GET /{kind}{target}")
 
 
-@check("hostile.directory", "a directory is not found", "S14", needs=NEEDS)
+@check("request.directory", "a directory is not found", "S14", needs=(*FILES, *MISSING))
 def directory(bench: Bench) -> None:
+    expect_group(bench, "directory")
     for kind in KINDS:
         bench.tree.directory(f"/{kind}/folder")
         for target in (f"/{kind}", f"/{kind}/", f"/{kind}/folder", f"/{kind}/folder/"):
@@ -146,49 +142,51 @@ def directory(bench: Bench) -> None:
             )
 
 
-@check("hostile.fifo", "a FIFO that nobody writes to is not found and delays nobody", "S1", "S14", needs=NEEDS)
-def fifo(bench: Bench) -> None:
+@check(
+    "hostile.special",
+    "a FIFO that nobody writes to, a socket and a device are not found, and delay nobody",
+    "S1",
+    "S14",
+    needs=("request.directory",),
+)
+def special(bench: Bench) -> None:
     for kind in KINDS:
-        target = f"/{kind}/fifo"
-        bench.tree.fifo(target)
-        try:
-            _expect_no_file(
-                bench,
-                target,
-                "a FIFO",
-                "open(2) of a FIFO without O_NONBLOCK waits for a writer: the whole server stands still",
-            )
-        finally:
-            # Open both ends for a moment: it frees a server that does stand still, for the checks after this one.
-            os.close(os.open(bench.tree.path(target), os.O_RDWR | os.O_NONBLOCK))
-            bench.tree.path(target).unlink()
-
-
-@check("hostile.socket", "a socket in the file system is not found", "S14", needs=NEEDS)
-def unix_socket(bench: Bench) -> None:
-    for kind in KINDS:
+        _expect_no_fifo(bench, f"/{kind}/fifo")
         bench.tree.unix_socket(f"/{kind}/socket")
-        _expect_no_file(bench, f"/{kind}/socket", "a socket", "")
+        _expect_no_file(bench, f"/{kind}/socket", "a socket", "open(2) of a socket fails, and that ends the server")
+        _expect_no_device(bench, f"/{kind}/zero")
 
 
-@check("hostile.device", "a device is not found", "S14", needs=NEEDS)
-def device(bench: Bench) -> None:
-    for kind in KINDS:
-        path = bench.tree.path(f"/{kind}/zero")
-        path.unlink(missing_ok=True)
-        try:
-            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
-        except PermissionError:  # only root makes devices
-            path.symlink_to("/dev/zero")
-        try:
-            _expect_no_file(bench, f"/{kind}/zero", "a device", "nobody asks fstat(2) whether it is a regular file")
-        finally:
-            path.unlink()
+def _expect_no_fifo(bench: Bench, target: str) -> None:
+    bench.tree.fifo(target)
+    try:
+        _expect_no_file(
+            bench,
+            target,
+            "a FIFO",
+            "open(2) of a FIFO without O_NONBLOCK waits for a writer: the whole server stands still",
+        )
+    finally:
+        # Open both ends for a moment: it frees a server that does stand still.
+        os.close(os.open(bench.tree.path(target), os.O_RDWR | os.O_NONBLOCK))
+        bench.tree.path(target).unlink()
+
+
+def _expect_no_device(bench: Bench, target: str) -> None:
+    path = bench.tree.path(target)
+    path.unlink(missing_ok=True)
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    except PermissionError:  # only root makes devices
+        path.symlink_to("/dev/zero")
+    try:
+        _expect_no_file(bench, target, "a device", "nobody asks fstat(2) whether it is a regular file")
+    finally:
+        path.unlink()
 
 
 @check("hostile.link_outside", "a symbolic link out of the root is not followed", "S14", submission=False)
 def link_outside(bench: Bench) -> None:
-    bench.tree.text("/secret", SECRET)
     for kind in KINDS:
         for name, to in {
             "absolute": "/etc/passwd",
@@ -219,39 +217,43 @@ def link_inside(bench: Bench) -> None:
             bench.expect_file(bench.ask(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), path), path)
 
 
-@check("hostile.unreadable", "a file that the server may not read is not found", "S14", needs=NEEDS)
+@check("hostile.unreadable", "a file that the server may not read is not found", "S14", needs=(*FILES, *MISSING))
 def unreadable(bench: Bench) -> None:
     if procfs.effective_uid(bench.server.pid) == 0:
         raise Trouble("the server runs as root, who may read every file")
     for kind in KINDS:
         target = f"/{kind}/unreadable.dat"
         bench.tree.unreadable(target, 100)
-        _expect_no_file(bench, target, "a file of mode 000", "")
+        _expect_no_file(bench, target, "a file of mode 000", "the server ends itself when open(2) fails")
 
 
 @check(
-    "hostile.long_target",
-    "targets longer than any buffer are refused, and overrun nothing",
-    "S15",
-    needs=("notfound.static",),
+    "request.malformed",
+    "what is no HTTP is refused or waited out, what is complete is not waited for, and nobody is harmed",
+    "S13",
+    needs=FILES,
 )
-def long_target(bench: Bench) -> None:
-    for kind in KINDS:
-        for size in (600, 1023, 1024, 1025, 4095, 4096, 4097, 8190, 8191, 8192, 8193, 9000, 20000, 65536):
-            target = f"/{kind}/".ljust(size, "x")
-            bench.expect_refusal(_ask(bench, target), f"GET of a target of {size:,} bytes")
-            deep = ("/" + kind + "/d" * 40000)[:size]
-            bench.expect_refusal(_ask(bench, deep), f"GET of a target of {size:,} bytes, a folder every second one")
-    bench.expect_well("targets of up to 64 KiB")
+def malformed(bench: Bench) -> None:
+    expect_group(bench, "malformed")
+    with contextlib.ExitStack() as stack:
+        for data in (b"\r\n", b"\n", b"\0" * 100, bench.rng.randbytes(256), b" "):
+            client = stack.enter_context(bench.connect())
+            client.send(data)
+            bench.wait_consumed(client)
+        bench.expect_well("bytes that are no HTTP were sent, and the connections are still open")
+    for data in (bench.rng.randbytes(256), b"\0" * 9000, b"\xff" * 20000):
+        bench.expect_refusal(bench.ask(data + b"\r\n\r\n"), f"{len(data):,} bytes that are no HTTP, and an empty line")
+    bench.expect_well("bytes that are no HTTP")
 
 
 @check(
-    "hostile.long_head",
+    "request.long_head",
     "heads longer than any buffer are answered or refused, and overrun nothing",
     "S15",
-    needs=("static.small_equal",),
+    needs=("request.forms", "request.malformed"),
 )
 def long_head(bench: Bench) -> None:
+    expect_group(bench, "long-head")
     target = bench.small("static")
     for size in (1000, 4096, 8192, 9000, 16 * KIB, 20000, 70000, 1024 * KIB):
         for field in (f"X: {'x' * size}", "X: y\r\n" * (size // 6) + "X: z", f"{'X' * size}: y"):
@@ -266,67 +268,39 @@ def long_head(bench: Bench) -> None:
 
 
 @check(
-    "hostile.garbage",
-    "bytes that are no HTTP are refused or waited out, and harm nobody",
-    "S13",
-    needs=("static.small_equal",),
+    "request.long_target",
+    "targets longer than any buffer are refused, and overrun nothing",
+    "S15",
+    needs=("request.long_head", *MISSING),
 )
-def garbage(bench: Bench) -> None:
-    tls_hello = bytes.fromhex("16030100a5010000a10303") + bench.rng.randbytes(155)
-    with contextlib.ExitStack() as stack:
-        for data in (
-            tls_hello,
-            b"\r\n",
-            b"\n",
-            b"\0" * 100,
-            bench.rng.randbytes(256),
-            b"GET",
-            b"GET ",
-            b"GET\r\n",
-            b" ",
-        ):
-            client = stack.enter_context(bench.connect())
-            client.send(data)
-            bench.wait_consumed(client)
-        bench.expect_well("bytes that are no HTTP, the connections still open")
-    for data in (bench.rng.randbytes(256), b"\0" * 9000, b"\xff" * 20000):
-        bench.expect_refusal(bench.ask(data + b"\r\n\r\n"), "bytes that are no HTTP, and an empty line")
-    bench.expect_well("bytes that are no HTTP")
+def long_target(bench: Bench) -> None:
+    expect_group(bench, "long-target")
+    for kind in KINDS:
+        for size in (600, 1023, 1024, 1025, 4095, 4096, 4097, 8190, 8191, 8192, 8193, 9000, 20000, 65536):
+            target = f"/{kind}/".ljust(size, "x")
+            bench.expect_refusal(_ask(bench, target), f"GET of a target of {size:,} bytes")
+            deep = ("/" + kind + "/d" * 40000)[:size]
+            bench.expect_refusal(_ask(bench, deep), f"GET of a target of {size:,} bytes, a folder every second one")
+            bench.expect_alive(f"targets of {size:,} bytes")
+    bench.expect_well("targets of up to 64 KiB")
 
 
-@check(
-    "hostile.malformed",
-    "a malformed request whose head is complete is answered or closed, not waited for",
-    "S13",
-    needs=("static.small_equal",),
-)
-def malformed(bench: Bench) -> None:
-    for request in (
-        b"GET\r\n\r\n",
-        b"what\r\n\r\n",
-        b"GET static HTTP/1.1\r\n\r\n",
-        b" / HTTP/1.1\r\n\r\n",
-        b"GET / FTP/1.1\r\n\r\n",
-        b"G@T /static/small00.dat HTTP/1.1\r\nHost: a\r\n\r\n",
-    ):
-        bench.expect_refusal(bench.ask(request), f"{request!r}")
-    bench.expect_well("malformed requests")
-
-
-def _ask(bench: Bench, target: str):  # noqa: ANN202 (Reply)
+def _ask(bench: Bench, target: str) -> Reply:
     """A GET with this very target, not a byte of it escaped."""
-    return bench.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode("latin-1"))
+    return bench.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode("latin-1"))
 
 
 def _expect_out_of_reach(bench: Bench, target: str) -> None:
     reply = _ask(bench, target)
-    for secret in (SECRET, b"root:"):
-        bench.expect_nothing_of(reply, secret, f"GET {target}")
+    for piece in (secret(bench), b"root:"):
+        bench.expect_nothing_of(reply, piece, f"GET {target}")
     bench.expect_refusal(reply, f"GET {target}")
 
 
 def _expect_no_file(bench: Bench, target: str, what: str, likely: str) -> None:
+    """404 or another refusal: a server may say 403 of what is there and not to be had."""
     reply = _ask(bench, target)
-    if reply.status != 404:
+    if reply.status is not None and reply.status < 400 or reply.empty and not bench.server.alive():
         bench.fail(reply, f"GET {target}, {what}: {reply.outline()}", expected="404", likely=likely)
+    bench.expect_refusal(reply, f"GET {target}, {what}")
     bench.expect_well(f"GET {target}, {what}")

@@ -7,19 +7,54 @@ from urllib.parse import quote
 from ..bench import KINDS, Bench
 from ..model import check
 
-PLAIN = ("yellow.txt", "noending", "below/deep.dat", "below/static/x.dat", "static.dat", "dynamic.dat", "x" * 255)
-
 # A submission may refuse them: it need not decode, and may refuse two dots, or a first one, wherever they stand.
 UNUSUAL = ("with space.dat", "é.dat", "a%41b.dat", "a+b&c=d.dat", "?.dat", "a..b.dat", "...", ".hidden")
 
 
-def _register(kind: str) -> None:
-    @check(f"name.{kind}", f"{kind} files of all kinds of names", "S2", needs=(f"{kind}.small_equal",))
-    def names(bench: Bench) -> None:
-        for number, name in enumerate(PLAIN):
-            target = bench.tree.pair(name, 100 + number)[kind]
-            bench.expect_file(bench.get(target), target)
+NEEDS = ("static.small_equal", "dynamic.small_equal")
 
+
+@check("name.endings", "files of any ending, of none, and of a long name", "S2", needs=NEEDS)
+def endings(bench: Bench) -> None:
+    _expect_served(
+        bench,
+        ("yellow.txt", "page.html", "noending", "two.dots.dat", "x" * 255),
+        "only names that end in .dat are known, or names are changed or cut short on their way to open(2)",
+    )
+
+
+@check("name.subfolders", "files in folders below the two", "S2", needs=NEEDS)
+def subfolders(bench: Bench) -> None:
+    _expect_served(
+        bench,
+        ("below/deep.dat", "a/b/c/d/e.dat"),
+        "only the part after the last slash, or after the second, is used",
+    )
+
+
+@check("name.folder_words", "files whose names hold the folders' names", "S2", needs=NEEDS)
+def folder_words(bench: Bench) -> None:
+    _expect_served(
+        bench,
+        ("static", "dynamic", "static.dat", "dynamic.dat", "a-static-b.dat", "a-dynamic-b.dat"),
+        'the folder is looked for by strstr(3): "static" in the name of a dynamic file is taken for the folder',
+    )
+
+
+def _expect_served(bench: Bench, names: tuple[str, ...], likely: str) -> None:
+    """Files of these names, of both kinds, are served; if one is not, `likely` is why."""
+    for kind in KINDS:
+        for number, name in enumerate(names):
+            target = bench.tree.pair(name, 100 + number)[kind]
+            reply = bench.get(target)
+            if reply.status != 200:
+                bench.fail(
+                    reply, f"GET {target}: {reply.outline()}", expected="status 200 and the file", likely=likely
+                )
+            bench.expect_file(reply, target)
+
+
+def _register(kind: str) -> None:
     @check(f"name.{kind}_escaped", f"{kind} names with blanks, UTF-8 and dots", "S13", submission=False)
     def escaped(bench: Bench) -> None:
         for number, name in enumerate(UNUSUAL):
@@ -41,10 +76,3 @@ def _register(kind: str) -> None:
 
 for _kind in KINDS:
     _register(_kind)
-
-
-@check("name.too_long", "a name longer than any file's is 404", "S2", needs=("notfound.static",))
-def too_long(bench: Bench) -> None:
-    for kind in KINDS:
-        bench.expect_404(bench.get(f"/{kind}/" + "x" * 256), f"GET of a {kind} name of 256 bytes (NAME_MAX is 255)")
-    bench.expect_well("names of 256 bytes")

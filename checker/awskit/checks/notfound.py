@@ -34,3 +34,4 @@ def _expect_missing(bench: Bench, target: str, there: str = "static") -> None:
             f"GET {target}, which is not there, is 404; but a file that is there is not 200: {present.outline()}",
             expected="404 for the one and 200 for the other",
         )
+    bench.expect_alive(f"GET {target}")

@@ -1,6 +1,7 @@
 """The corpus of requests in `fixtures/requests`, one file a request; their README says what each line means.
 
-Each is two checks: `request.NAME` holds a server to what a submission may do, `exact.NAME` to what the reference does.
+A submission is judged by groups of them: `request.GROUP` sends the group's requests to one server, one after another,
+and stops at the first that goes wrong. `exact.NAME` holds the reference to its one answer.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bench import Bench
-from ..model import check
+from ..model import Failure, check
 from ..reply import Ending, Reply
 
 FOLDER = Path(__file__).resolve().parents[3] / "fixtures" / "requests"
 RULES = ("S13", "S14")
+ELSEWHERE = "elsewhere"  # the group that is none
 
 # The documents that the fixtures assume, each with a size of its own.
 DOCUMENTS = {
@@ -36,13 +38,14 @@ _LETTER = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
 
 @dataclass(frozen=True)
 class Fixture:
-    """A request with its verdicts: `parser`, `expect` and `submission` are the texts of these lines."""
+    """A request with its verdicts: `parser`, `expect`, `submission` and `group` are the texts of these lines."""
 
     name: str
     title: str
     parser: str
     expect: str
     submission: str
+    group: str
     data: bytes
 
 
@@ -62,22 +65,30 @@ def read_fixture(path: Path) -> Fixture:
     head, separator, body = path.read_bytes().partition(b"\n---\n")
     lines = head.decode().splitlines()
     verdicts = dict(line.split(": ", 1) for line in lines if not line.startswith("#"))
-    if not separator or set(verdicts) != {"parser", "expect", "submission"}:
+    if not separator or set(verdicts) != {"parser", "expect", "submission", "group"}:
         raise ValueError(f"{path}: no request fixture")
     title = next(line for line in lines if line.startswith("# "))[2:]
     data = b"".join(unescape(line) for line in body.split(b"\n"))
-    return Fixture(path.stem, title, verdicts["parser"], verdicts["expect"], verdicts["submission"], data)
+    return Fixture(path.stem, title, data=data, **verdicts)
 
 
-def _send(bench: Bench, fixture: Fixture, document: str | None) -> Reply:
-    """Send it whole; where the head is not complete, end the sending side, or a right server would wait on."""
+def expect_group(bench: Bench, group: str) -> None:
+    """The server does with each request of the group what a submission may do, and is well afterwards."""
+    prepare(bench)
+    for fixture in FIXTURES:
+        if fixture.group != group:
+            continue
+        try:
+            _expect_allowed(bench, fixture)
+        except Failure as failure:
+            failure.reason = f"request {fixture.name} ({fixture.title.rstrip('.')}): {failure.reason}"
+            raise
+
+
+def prepare(bench: Bench) -> None:
+    """Make the documents that the fixtures assume."""
     for target, size in DOCUMENTS.items():
         bench.tree.file(target, size)
-    with bench.connect() as client:
-        client.send(fixture.data)
-        if fixture.parser == "more":
-            client.half_close()
-        return bench.read(client, document)
 
 
 def _expect_allowed(bench: Bench, fixture: Fixture) -> None:
@@ -88,17 +99,35 @@ def _expect_allowed(bench: Bench, fixture: Fixture) -> None:
         # Nothing is asked of the answer, and it may keep us waiting: look for it, do not wait for it.
         with bench.connect() as client:
             client.send(fixture.data)
-            bench.expect_well(fixture.title)
+            bench.expect_well("it was sent")
         return
-    reply = _send(bench, fixture, target if path else None)
-    if verdict == "F200":
+    reply = bench.ask(fixture.data, target if path else None)
+    if verdict == "F200" or verdict == "E200" and reply.status == 200:
         bench.expect_file(reply, target)
     elif verdict == "N404":
-        bench.expect_404(reply, fixture.title)
+        bench.expect_404(reply, "it was sent")
     else:
-        assert verdict == "REF", f"{fixture.name}: {verdict}"
-        bench.expect_refusal(reply, fixture.title)
-    bench.expect_well(fixture.title)
+        assert verdict in ("REF", "E200"), f"{fixture.name}: {verdict}"
+        bench.expect_nothing_of(reply, secret(bench), "it was sent")
+        bench.expect_refusal(reply, "it was sent")
+    bench.expect_well("it was sent")
+
+
+def secret(bench: Bench) -> bytes:
+    """Bytes of the file beside the two folders, which no answer may hold."""
+    content = bench.tree.content("/secret")
+    assert content is not None, "the fixtures' documents are not made"
+    return content.read(0, 32)
+
+
+def _send(bench: Bench, fixture: Fixture, document: str | None) -> Reply:
+    """Send it whole; where the head is not complete, end the sending side, or the server would wait on."""
+    prepare(bench)
+    with bench.connect() as client:
+        client.send(fixture.data)
+        if fixture.parser == "more":
+            client.half_close()
+        return bench.read(client, document)
 
 
 def _expect_exactly(bench: Bench, fixture: Fixture) -> None:
@@ -122,15 +151,40 @@ def _expect_exactly(bench: Bench, fixture: Fixture) -> None:
 
 
 def _register(fixture: Fixture) -> None:
-    @check(f"request.{fixture.name}", fixture.title, *RULES, needs=("static.small_equal",))
-    def allowed(bench: Bench) -> None:
-        _expect_allowed(bench, fixture)
-
     @check(f"exact.{fixture.name}", fixture.title, *RULES, submission=False)
     def exactly(bench: Bench) -> None:
         _expect_exactly(bench, fixture)
 
 
 FIXTURES = [read_fixture(path) for path in sorted(FOLDER.glob("*.req"))]
+GROUPS = frozenset(fixture.group for fixture in FIXTURES) - {ELSEWHERE}
 for _fixture in FIXTURES:
     _register(_fixture)
+
+FILES = ("static.small_equal", "dynamic.small_equal")
+MISSING = ("notfound.static", "notfound.dynamic", "notfound.outside")
+
+
+@check("request.forms", "well-formed requests of all forms", "S11", "S13", needs=(*FILES, "answer.http10"))
+def forms(bench: Bench) -> None:
+    expect_group(bench, "forms")
+
+
+@check("request.methods", "other methods than GET are answered, or refused, and harm nobody", "S13", needs=FILES)
+def methods(bench: Bench) -> None:
+    expect_group(bench, "methods")
+
+
+@check(
+    "request.bodies",
+    "what comes after the head of a request is not waited for and harms nobody",
+    "S13",
+    needs=("request.methods", "head.one_answer"),
+)
+def bodies(bench: Bench) -> None:
+    expect_group(bench, "bodies")
+
+
+@check("request.encoded", "percent-encoded names: decoded once, or not at all", "S14", needs=(*FILES, *MISSING))
+def encoded(bench: Bench) -> None:
+    expect_group(bench, "encoded")

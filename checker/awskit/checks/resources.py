@@ -87,7 +87,7 @@ _register(
     "malformed",
     "a malformed request",
     "the connection is shut, or forgotten, and not closed",
-    ("hostile.malformed",),
+    ("request.malformed",),
     _visit_malformed,
 )
 _register(
