@@ -12,16 +12,22 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import functools
 import os
 import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
+
+# The kernel's tables show the connections of a namespace (/proc/PID/net/tcp) by a walk over all buckets of a hash
+# table. The machine's has 262,144 of them (measured: 4.4 ms a look), one of this size 0.05 ms; it may fill up.
+BUCKETS = 1024
 
 # Python 3.11 has neither os.unshare nor os.setns.
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -53,6 +59,24 @@ def enter_user_namespace() -> None:
             stream.write(text)
 
 
+@functools.cache
+def _parent() -> int | None:
+    """A descriptor of the namespace, made once, in which all others are made: it gives its children a small table of
+    connections. None where the kernel has no such setting (before 6.1)."""
+    home = _here()
+    try:
+        _call("unshare", CLONE_NEWNET)
+        try:
+            Path("/proc/sys/net/ipv4/tcp_child_ehash_entries").write_text(str(BUCKETS), encoding="ascii")
+            return _here()
+        except OSError:
+            return None
+        finally:
+            _call("setns", home, CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
 class NetworkNamespace:
     """A new network namespace with its loopback interface up. It lives until `close` and its last process."""
 
@@ -60,8 +84,11 @@ class NetworkNamespace:
         self._home = _here()
         self._descriptor = -1
         try:
-            _call("unshare", CLONE_NEWNET)
+            parent = _parent()
             try:
+                if parent is not None:
+                    _call("setns", parent, CLONE_NEWNET)
+                _call("unshare", CLONE_NEWNET)
                 self._descriptor = _here()
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
                     fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
