@@ -23,6 +23,7 @@ from .model import Failure, Trouble
 from .reply import Reply
 from .server import Launcher, Server
 from .tree import KIB, KINDS, MIB, Tree
+from .vigil import BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
 
 T = TypeVar("T")
 
@@ -36,15 +37,22 @@ NARROW = 8 * KIB  # SO_RCVBUF of a slow reader
 POLL_S = 0.002  # how often wait_until looks
 
 
-def wait_until(predicate: Callable[[], T], seconds: float, what: str) -> T:
-    """Look until `predicate()` is true and return its value; Failure that says `what` after `seconds` without.
+def wait_until(predicate: Callable[[], T], limit: float | Vigil, what: str) -> T:
+    """Look until `predicate()` is true and return its value; Failure that says `what` when that is in vain: after
+    `limit` seconds, or when the vigil says so.
 
     The only place that waits by looking again: for what no descriptor tells, such as a figure in /proc.
     """
-    deadline = time.monotonic() + seconds
+    begin = time.monotonic()
     while not (value := predicate()):
-        if time.monotonic() > deadline:
-            raise Failure(f"waited {seconds:g} s in vain: {what}", got="it did not happen", expected=what)
+        if isinstance(limit, Vigil):
+            why = limit.look()
+        else:
+            why = f"it did not happen in {limit:g} s" if time.monotonic() - begin > limit else ""
+        if why and not (value := predicate()):
+            raise Failure(f"waited in vain: {what}; {why}", got=why, expected=what)
+        if value:
+            break
         time.sleep(POLL_S)
     return value
 
@@ -68,15 +76,18 @@ def request_bytes(target: str, *, method: str = "GET", version: str = "HTTP/1.1"
 
 @dataclass
 class Bench(Judge):
-    """A workbench for one check. `seed` is the run's; `name` the check's id; `patience` in seconds is how long a check
-    waits for what a right server does at once (raise it for a server under valgrind)."""
+    """A workbench for one check. `seed` is the run's; `name` the check's id; `patience` in seconds is the last bound of
+    a wait for what a right server does at once (see vigil.py; raise it for a server under valgrind). `notes` are things
+    to tell the reader that cost nothing."""
 
     launcher: Launcher
     tree: Tree
     server: Server
     seed: int = 0
     name: str = ""
-    patience: float = 10.0
+    patience: float = PATIENCE_S
+    tally: Tally = field(default_factory=Tally)
+    notes: list[str] = field(default_factory=list)
     rng: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +111,7 @@ class Bench(Judge):
         try:
             yield replace(self, server=server, tree=tree)
         finally:
+            self.tally.worked += procfs.run_time_ns(server.pid) / 1e9
             server.stop()
 
     @property
@@ -129,6 +141,22 @@ class Bench(Judge):
             for member in stopped:
                 _signal(member, signal.SIGCONT)
 
+    # -- waiting ------------------------------------------------------------------------------------------------------
+
+    def vigil(self) -> Vigil:
+        """The beginning of a wait for something that the server should do."""
+        return Vigil(self.server, self.patience, self.tally)
+
+    def wait(self, predicate: Callable[[], T], what: str) -> T:
+        """Wait until `predicate()` is true, which the server should bring about; its value. Failure that says `what`
+        and why when that is in vain."""
+        return wait_until(predicate, self.vigil(), what)
+
+    def note(self, text: str) -> None:
+        """Tell the reader of the report something that costs no points: one sentence."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     # -- clients ------------------------------------------------------------------------------------------------------
 
     def connect(self, *, rcvbuf: int | None = None) -> Client:
@@ -141,7 +169,7 @@ class Bench(Judge):
                 got=str(error),
                 expected="a connection",
             ) from error
-        return Client(connection, self.patience)
+        return Client(connection, self.vigil, self._unsent)
 
     @contextlib.contextmanager
     def stalled(self, *targets: str) -> Iterator[list[tuple[Client, Reply]]]:
@@ -197,9 +225,8 @@ class Bench(Judge):
     def wait_accepted(self, clients: Iterable[Client]) -> None:
         """Wait until a process has accepted each of these connections: the kernel's backlog alone does not count."""
         waiting = {client.port for client in clients}
-        wait_until(
+        self.wait(
             lambda: waiting <= self._held(),
-            self.patience,
             f"the server accepts {len(waiting)} connection(s) on port {self.server.port}",
         )
 
@@ -214,17 +241,17 @@ class Bench(Judge):
             looks, held = (looks + 1, now) if now == held else (0, now)
             return looks > 8 and now > 0 or not self.server.alive()
 
-        wait_until(settled, self.patience, "the server accepts clients, until it has no room for more")
+        self.wait(settled, "the server accepts clients, until it has no room for more")
 
     def wait_released(self, clients: Iterable[Client]) -> None:
         """Wait until the server has closed its end of every one of these connections."""
         gone = {client.port for client in clients}
         try:
-            wait_until(lambda: not gone & self._held(), self.patience, "the server closes its end")
+            self.wait(lambda: not gone & self._held(), "the server closes its end")
         except Failure as failure:
             raise self.failure(
                 f"{len(gone)} client(s) had left and the server kept its end of {len(gone & self._held())}"
-                f" connection(s) open for {self.patience:g} s",
+                f" connection(s) open: {failure.got}",
                 got="open descriptors",
                 expected="a closed connection (recv of 0 bytes, EPOLLHUP or EPOLLRDHUP handled)",
                 likely="recv(2) returning 0 (the client has closed) is not handled, or the descriptor is not closed",
@@ -240,7 +267,7 @@ class Bench(Judge):
                 return True  # the server has ended the connection
             return not undelivered and row.inode != 0 and row.unread == 0
 
-        wait_until(consumed, self.patience, "the server receives what was sent")
+        self.wait(consumed, "the server receives what was sent")
 
     def send_pieces(self, client: Client, pieces: Iterable[bytes]) -> bool:
         """Send each piece when the server has received the one before: each recv(2) is short for certain.
@@ -265,7 +292,7 @@ class Bench(Judge):
             # One whose connection has ended does not stall any more: what came of it, reading will show.
             return looks > 8 or len(now) < len(ports)
 
-        wait_until(stalled, self.patience, "the server fills its socket to a client that does not read")
+        self.wait(stalled, "the server fills its socket to a client that does not read")
 
     def settled_descriptors(self) -> dict[tuple[int, int], str]:
         """The server's open descriptors, when their number has stayed for eight looks."""
@@ -277,7 +304,7 @@ class Bench(Judge):
             looks, links = (looks + 1 if len(now) == len(links) else 0), now
             return looks > 8
 
-        wait_until(settled, self.patience, "the number of the server's descriptors stays")
+        self.wait(settled, "the number of the server's descriptors stays")
         return links
 
     def wait_idle(self, what: str) -> None:
@@ -287,7 +314,9 @@ class Bench(Judge):
         leaves room for a timer tick, and none for a loop: a loop is runnable at every look, on a loaded machine too.
         """
         looks = 0
-        ran = procfs.run_time_ns(self.server.pid)
+        first = ran = procfs.run_time_ns(self.server.pid)
+        bound = BUSY_S * 1e9 * self.patience / PATIENCE_S
+        begin = time.monotonic()
 
         def asleep() -> bool:
             nonlocal looks, ran
@@ -295,18 +324,23 @@ class Bench(Judge):
             if "R" in procfs.states(self.server.pid) or now - ran > 5_000_000:
                 looks, ran = 0, now
             looks += 1
-            return looks > 25
+            return looks > 25 or now - first > bound
 
-        try:
-            wait_until(asleep, self.patience, "the server sleeps")
-        except Failure as failure:
+        wait_until(asleep, OVERTIME * self.patience, "the server sleeps, or shows that it does not")
+        if looks <= 25:
             raise self.failure(
-                f"{what}: the server should sleep in epoll_wait, and was running for {self.patience:g} s",
+                f"{what}: the server should sleep in epoll_wait, and used {bound / 1e9:g} s of CPU time"
+                f" in {time.monotonic() - begin:.1f} s",
                 got=f"threads in state {procfs.states(self.server.pid)!r}",
                 expected="all threads asleep (S)",
                 likely="busy loop: a level-triggered event stays ready (EPOLLOUT with nothing to send, EPOLLHUP or"
                 " a recv of 0 not handled, a full descriptor table), or EAGAIN is tried again at once",
-            ) from failure
+            )
+
+    def _unsent(self, client: Client) -> int:
+        """The bytes for this client that the server has sent and that its kernel has not delivered yet."""
+        row = self.side(client)
+        return row.unsent if row else 0
 
     def _held(self) -> set[int]:
         """The client ports of the connections that a process on the server's side has open."""

@@ -22,6 +22,7 @@ from .process import Process
 from .sandbox import MIB, Limits, Sandbox
 from .server import HOST, Exit, Launcher, Server
 from .tree import Tree
+from .vigil import PATIENCE_S, Vigil
 
 PORT = 8888  # contract U2
 TIME_WAIT = 0x06
@@ -128,7 +129,7 @@ class BoxedLauncher(Launcher):
 
     sandbox: Sandbox
     program: Program
-    patience: float = 10.0
+    patience: float = PATIENCE_S
     wrapper: tuple[str, ...] = ()
     tracer: tuple[str, ...] = ()
 
@@ -169,7 +170,8 @@ class BoxedLauncher(Launcher):
                 network.close()
             raise
         with contextlib.suppress(Failure):
-            wait_until(lambda: server.ready() or not server.alive(), self.patience, "the server listens")
+            ready = Vigil(server, self.patience)
+            wait_until(lambda: server.ready() or not server.alive(), ready, "the server listens")
         if network is None and not server.alive() and self._port_rests():  # its bind(2) may have failed for that
             server.stop(signal.SIGKILL)
             raise Trouble(f"port {PORT} still holds closed connections of an earlier run (TIME_WAIT): try again later")

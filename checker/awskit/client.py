@@ -10,11 +10,12 @@ import select
 import socket
 import struct
 import termios
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .reply import Difference, Ending, Reply, parse_head, show
 from .tree import MIB, Content
+from .vigil import Vigil
 
 HEAD_LIMIT = 64 * 1024  # a response head longer than this is none
 BODY_KEPT = 64 * 1024  # so much of a body is kept for a look at it
@@ -73,15 +74,18 @@ class Transcript:
 
 
 class Client:
-    """One connection. A context manager: closed at the end. `patience` in seconds: silence for so long is an ending.
+    """One connection. A context manager: closed at the end. `wait` begins a wait for the server: silence until the
+    vigil says that it is in vain is an ending. `unsent` tells how many bytes for this client the server's kernel has.
 
     No method raises for what the server does; it is seen in `ending` and in the reply.
     """
 
-    def __init__(self, connection: socket.socket, patience: float) -> None:
+    def __init__(self, connection: socket.socket, wait: Callable[[], Vigil], unsent: Callable[[Client], int]) -> None:
         self.socket = connection
-        self.patience = patience
         self.ending = Ending.OPEN
+        self.why = ""  # nothing more was waited for, where the ending is none of the server's
+        self._wait = wait
+        self._unsent = unsent
         self.transcript = Transcript()
         self.port: int = connection.getsockname()[1]
         self._inbox = bytearray()  # received while sending, or beyond what was asked for
@@ -96,17 +100,21 @@ class Client:
     # -- sending ------------------------------------------------------------------------------------------------------
 
     def send(self, data: bytes) -> bool:
-        """Send all of it as one piece; False if the server had ended the connection or took nothing for `patience`.
+        """Send all of it as one piece; False if the server had ended the connection or did not take it.
         What the server says meanwhile is kept for reading, so that two who only send do not wait for each other."""
         self.transcript.add(">", data, join=False)
         rest = memoryview(data)
         poll = select.poll()
         poll.register(self.socket, select.POLLIN | select.POLLOUT)
+        vigil = self._wait()
         while rest:
-            events = poll.poll(self.patience * 1000)
+            events = poll.poll(vigil.pause() * 1000)
             if not events:
-                self.transcript.note(f"the server took none of the last {len(rest):,} bytes for {self.patience:g} s")
-                return False
+                if why := vigil.look():
+                    self.transcript.note(f"the server took none of the last {len(rest):,} bytes: {why}")
+                    return False
+                continue
+            vigil = self._wait()
             if events[0][1] & select.POLLIN and not self._receive_into_inbox():
                 poll.modify(self.socket, select.POLLOUT)
             try:
@@ -155,11 +163,13 @@ class Client:
             return data
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
+        vigil = self._wait()
         while self.ending is Ending.OPEN:
-            if not poll.poll(self.patience * 1000):
-                self._end(Ending.SILENCE, f"nothing more came for {self.patience:g} s")
-            elif data := self._take(limit):
-                return data
+            if poll.poll(vigil.pause() * 1000):
+                if data := self._take(limit):
+                    return data
+            elif why := vigil.look(lambda: self._unsent(self) > 0):
+                self._end(Ending.SILENCE, "nothing more came", why)
         return b""
 
     def receive_exactly(self, count: int) -> bytes:
@@ -195,7 +205,7 @@ class Client:
         self.push_back(rest)
         reply.raw_head = head + separator
         reply.head = parse_head(reply.raw_head) if separator else None
-        reply.ending = self.ending
+        reply.ending, reply.why = self.ending, self.why
         reply.exchange = self.transcript.render()
         return reply
 
@@ -204,12 +214,12 @@ class Client:
 
         A client that has as much as Content-Length announced leaves, as a browser does, and reads what still comes: a
         server that does not close of its own accord is one check's business, not every one's. That check says
-        `until_closed`: wait for the server to close first. Bounded: by `patience` between two bytes, by twelve times
-        that in all, and in size.
+        `until_closed`: wait for the server to close first. Bounded in silence (`receive`), in size, and in what the
+        server sleeps and computes in all meanwhile.
         """
         announced = reply.head.content_length if reply.head else None
         bound = max(expected.size if expected else 0, announced or 0) + 2 * BODY_KEPT
-        deadline = time.monotonic() + 12 * self.patience
+        pace = self._wait()
         staying = announced is not None and not until_closed
         while True:
             if staying and reply.length >= (announced or 0):
@@ -222,10 +232,10 @@ class Client:
             reply.length += len(piece)
             reply.start += piece[: BODY_KEPT - len(reply.start)] if len(reply.start) < BODY_KEPT else b""
             if reply.length > bound:
-                self._end(Ending.CUT, f"reading stopped after {reply.length:,} bytes of body")
-            elif time.monotonic() > deadline:
-                self._end(Ending.SILENCE, f"not finished after {12 * self.patience:g} s")
-        reply.ending = self.ending
+                self._end(Ending.CUT, "reading stopped", f"after {reply.length:,} bytes of body")
+            elif why := pace.drags():
+                self._end(Ending.SLOW, "reading stopped", why)
+        reply.ending, reply.why = self.ending, self.why
         reply.exchange = self.transcript.render()
         return reply
 
@@ -274,6 +284,7 @@ class Client:
             self._end(Ending.FIN, Ending.FIN.value)
         return data
 
-    def _end(self, ending: Ending, note: str) -> None:
+    def _end(self, ending: Ending, note: str, why: str = "") -> None:
         self.ending = ending
-        self.transcript.note(note)
+        self.why = why
+        self.transcript.note(f"{note}: {why}" if why else note)

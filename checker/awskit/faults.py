@@ -91,6 +91,7 @@ class Warden:
                 pass_fds=(theirs.fileno(), gate.fileno()),
                 start_new_session=True,  # a ^C at the terminal is for the checker to act on
             )
+        self.pid = self._process.pid
         #: What the server is to inherit, by the same numbers, and what to put before its command line. By its
         #: descriptor the program is found inside of a box that has no path to it.
         self.descriptors = (self._enter, self._gate.fileno())

@@ -46,7 +46,7 @@ class Judge:
         if reply.length != size:
             self.fail(
                 reply,
-                f"{done}: {reply.length:,} bytes of body came, and {size:,} should; {reply.ending.value}",
+                f"{done}: {reply.length:,} bytes of body came, and {size:,} should; {reply.end}",
                 expected=f"{size:,} bytes of body",
                 likely=self._likely_length(reply, target),
             )
@@ -61,7 +61,7 @@ class Judge:
             Ending.RST: "the socket was closed with bytes of the request unread, or with SO_LINGER 0: that is RST, and"
             " the client may lose what it has not read yet",
         }.get(reply.ending, "")
-        self.fail(reply, f"{done}: after the answer, {reply.ending.value}", expected=Ending.FIN.value, likely=likely)
+        self.fail(reply, f"{done}: after the answer, {reply.end}", expected=Ending.FIN.value, likely=likely)
 
     def expect_equal(self, reply: Reply, target: str) -> None:
         """A 200 whose body is the file, byte for byte."""
@@ -84,7 +84,7 @@ class Judge:
         if reply.length != content.size:
             self.fail(
                 reply,
-                f"GET {target}: the body ends after {reply.length:,} of {content.size:,} bytes; {reply.ending.value}",
+                f"GET {target}: the body ends after {reply.length:,} of {content.size:,} bytes; {reply.end}",
                 expected=f"{content.size:,} bytes of body",
                 likely=self._likely_length(reply, target),
             )

@@ -7,6 +7,7 @@ for a design with several (contract U4). A process that is gone has nothing. Sou
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,21 @@ def run_time_ns(pid: int) -> int:
         for task in _entries(f"/proc/{member}/task"):
             total += int((_read(f"/proc/{member}/task/{task}/schedstat").split() or ["0"])[0])
     return total
+
+
+def stalled_seconds() -> float:
+    """How long, so far, something on this machine has waited for a CPU or for a disk; 0 where the kernel does not say
+    (pressure stall information, lines `some`)."""
+    total = 0
+    for resource in ("cpu", "io"):
+        if found := re.search(r"^some .*total=(\d+)", _read(f"/proc/pressure/{resource}"), re.MULTILINE):
+            total += int(found[1])
+    return total / 1e6
+
+
+def disk_works() -> bool:
+    """Whether a disk of this machine has a transfer under way (iostats.rst, field 9)."""
+    return any(line.split()[11] != "0" for line in _read("/proc/diskstats").splitlines())
 
 
 def memory(pid: int, field: str = "VmRSS") -> int:

@@ -24,6 +24,7 @@ class Ending(enum.Enum):
     RST = "the server reset the connection (RST)"
     SILENCE = "the connection stayed open and nothing more came"
     CUT = "more came than could be right, so reading was stopped"
+    SLOW = "it came so slowly that reading was stopped"
     OPEN = "the connection is open"
 
 
@@ -101,6 +102,7 @@ class Reply:
     difference: Difference | None = None  # against the expected file; None where equal so far, or nothing was expected
     ending: Ending = Ending.OPEN
     exchange: str = ""
+    why: str = ""  # reading was given up, where the ending is none of the server's
 
     @property
     def status(self) -> int | None:
@@ -115,10 +117,15 @@ class Reply:
     def outline(self) -> str:
         """In a few words: status, length, ending."""
         if self.empty:
-            return f"no byte of an answer; {self.ending.value}"
+            return f"no byte of an answer; {self.end}"
         if self.head is None:
-            return f"{show(self.raw_head[:60])}, which is no HTTP response head; {self.ending.value}"
-        return f"status {self.head.status}, {self.length:,} bytes of body; {self.ending.value}"
+            return f"{show(self.raw_head[:60])}, which is no HTTP response head; {self.end}"
+        return f"status {self.head.status}, {self.length:,} bytes of body; {self.end}"
+
+    @property
+    def end(self) -> str:
+        """How it ended, and why no more was waited for."""
+        return f"{self.ending.value}: {self.why}" if self.why else self.ending.value
 
 
 def show(data: bytes, limit: int = 200) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import procfs
-from .bench import KINDS, Bench, request_bytes, wait_until
+from .bench import KINDS, Bench, request_bytes
 from .boxed import BoxedLauncher, BoxedServer
 from .evidence import EPOLL_WAITS, STRACE, Call, Ledger, Trace, parse
 from .model import Failure, Trouble
@@ -40,7 +40,7 @@ class Witness:
         thread that it still holds is in state t. (A signal that the server may handle as it likes would end it later or
         never: LeakSanitizer, for one, hangs under a tracer.)"""
         with contextlib.suppress(Failure):  # a server that never sleeps is ended without that
-            wait_until(lambda: set(procfs.states(self.server.pid)) <= {"S"}, self.bench.patience, "the server sleeps")
+            self.bench.wait(lambda: set(procfs.states(self.server.pid)) <= {"S"}, "the server sleeps")
         self.server.stop(signal.SIGKILL)
         return self.trace()
 
@@ -153,7 +153,7 @@ def _ask_in_pieces(seen: Witness, run: Run) -> None:
                 return in_epoll and set(procfs.states(seen.server.pid)) <= {"S"}
 
             with contextlib.suppress(Failure):  # where it sleeps instead is for the check to say
-                wait_until(sleeping, seen.bench.patience, "a thread of the server waits in epoll")
+                seen.bench.wait(sleeping, "a thread of the server waits in epoll")
             client.send(request[len(request) // 2 :])
             seen.bench.expect_answer(client.read_head(), f"GET {target} in two pieces")
         except Failure as failure:

@@ -16,7 +16,7 @@ import pytest
 
 from grading import ROOT, Graded, awscheck
 
-PLAIN = ROOT / "fixtures" / "submissions" / "plain"
+PLAIN = ROOT / "fixtures" / "submissions" / "good" / "plain"
 BROKEN = ROOT / "fixtures" / "submissions" / "defect" / "does-not-compile"
 NOT_ALLOWED = Path(__file__).with_name("without_namespaces.py")
 

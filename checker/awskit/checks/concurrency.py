@@ -42,7 +42,7 @@ def expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
     if reply.ending is Ending.SILENCE and reply.empty:
         bench.fail(
             reply,
-            f"{done}: no answer for {bench.patience:g} s, as long as the slow one did not read",
+            f"{done}: no answer as long as the slow one did not read; {reply.why}",
             expected="200, whatever the other client does",
             likely="one client at a time: the handler loops, or blocks, until its whole file is sent",
         )

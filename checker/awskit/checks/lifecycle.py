@@ -7,7 +7,7 @@ in an answer in HTTP: a server that never answers, or that hangs up at once, has
 
 from __future__ import annotations
 
-from ..bench import Bench, request_bytes, wait_until
+from ..bench import Bench, request_bytes
 from ..client import Client
 from ..model import Failure, check
 from ..procfs import ESTABLISHED, listening_ports
@@ -122,9 +122,7 @@ def _wait_accepted_unless_deferred(bench: Bench, clients: list[Client]) -> None:
             if (row := sides.get(one.port)) is not None and row.state == ESTABLISHED and not row.inode
         ]
 
-    wait_until(
-        lambda: not undecided(), bench.patience, f"the server accepts {len(clients)} client(s) that say nothing yet"
-    )
+    bench.wait(lambda: not undecided(), f"the server accepts {len(clients)} client(s) that say nothing yet")
 
 
 def _expect_served(bench: Bench, client: Client, who: str) -> None:

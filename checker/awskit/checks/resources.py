@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import procfs
-from ..bench import KINDS, Bench, request_bytes, wait_until
+from ..bench import KINDS, Bench, request_bytes
 from ..model import Failure, check
 
 ROUNDS = 10
@@ -32,7 +32,7 @@ def _register(name: str, title: str, likely: str, needs: tuple[str, ...], visit:
             return len(now) <= len(before)
 
         try:
-            wait_until(back, bench.patience, "as many descriptors as before")
+            bench.wait(back, "as many descriptors as before")
         except Failure as failure:
             extra = sorted(link for key, link in now.items() if key not in before)
             raise Failure(
@@ -125,7 +125,7 @@ def leak_contexts(bench: Bench) -> None:
         visit()
     bench.expect_alive("dynamic files, delivered and aborted")
     try:
-        wait_until(lambda: procfs.aio_contexts(bench.server.pid) <= before, bench.patience, "no more AIO contexts")
+        bench.wait(lambda: procfs.aio_contexts(bench.server.pid) <= before, "no more AIO contexts")
     except Failure as failure:
         raise Failure(
             f"{2 * ROUNDS} dynamic files, delivered and aborted: {before} AIO contexts were open before,"

@@ -1,0 +1,158 @@
+"""How long is waited for a server: not by the clock, but until what the server itself does shows that it is in vain.
+
+Silence is no verdict: the server may be slow because the machine is busy. So while a check waits, the server's whole
+family of processes is looked at, from outside, and waiting ends for one of these reasons, which is then told:
+
+    gone      no process is left
+    asleep    for STILL_S no thread ran, none was ready to run, none waited for the disk: nothing will wake it any more
+    busy      it had BUSY_S of CPU time, and nothing came of it: a loop
+    neither   for the patience of the check it did some of both, and nothing came of it
+
+A wait is for one event, such as the next byte; the next wait begins anew. What a server sleeps or computes while it is
+waited for is also counted up, so that one which lets a byte through now and then comes to an end too.
+
+Time counts less while the machine is short of CPU or has the disk at work, and not at all while the checker did not run
+or the server had no CPU to run on: an idle and a busy machine come to the same verdict, the busy one later. Sources:
+proc(5), sched-stats.rst and psi.rst of the kernel's documentation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import procfs
+from .model import Trouble
+from .server import Server
+
+# Longer than timers that an honest server may have on the way to an answer (a tick of a second), than TCP's delayed
+# acknowledgement (40 ms) and than a kernel thread waits for its turn on a busy machine.
+STILL_S = 2.0
+BUSY_S = 2.0  # of CPU time; a right server needs microseconds for the next byte
+GONE_S = 0.2  # for what the kernel still has to deliver
+SLEPT_S = 8.0  # in all, in one check
+WORKED_S = 10.0  # of CPU time for one answer: the largest file takes a right server under one
+PATIENCE_S = 10.0  # what the bounds of CPU time above hold for; they grow with a check's patience (valgrind)
+
+FIRST_LOOK_S = 0.02  # most waits are over by then and cost nothing
+LOOK_S = 0.05
+LATE_S = 2 * LOOK_S  # more than that between two looks: the checker did not run, and time did not count
+BUSY_MACHINE = 0.5  # the least that time counts
+OVERTIME = 6  # patiences; then the machine is to blame if it let the server wait for a CPU half of the time
+TICK = 0.01  # a thread that runs for less than this part of the time only looks at its clock
+
+ASLEEP = frozenset("STI")  # asleep, or stopped: a check that stops it waits for nothing meanwhile
+
+
+@dataclass
+class Tally:
+    """What a check's servers took, in seconds."""
+
+    slept: float = 0.0  # while they were waited for
+    worked: float = 0.0  # of CPU time; filled in when a server has ended
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """One look at a server and its machine. Times in seconds."""
+
+    at: float
+    states: frozenset[str]
+    ran: float  # all its CPU time so far
+    stalled: float  # how long something on this machine has waited for a CPU or a disk so far
+    disk_works: bool
+
+    @classmethod
+    def take(cls, server: Server) -> _Sight:
+        states = frozenset(procfs.states(server.pid)) - {"Z"}
+        if server.warden:  # a call of the server's may be in its hands
+            states |= frozenset(procfs.states(server.warden.pid)) & {"R", "D"}
+        ran = procfs.run_time_ns(server.pid) / 1e9
+        return cls(time.monotonic(), states, ran, procfs.stalled_seconds(), procfs.disk_works())
+
+    def calm_since(self, before: _Sight) -> float:
+        """How much the time between the two looks counts."""
+        elapsed = self.at - before.at
+        share = 1.0 if self.disk_works else (self.stalled - before.stalled) / elapsed
+        return min(elapsed, LATE_S) * max(BUSY_MACHINE, 1.0 - share)
+
+
+class Vigil:
+    """A wait for one event that `server` should bring about. `patience` in seconds is the last bound. The one who waits
+    calls `look` when `pause` is over and nothing has come."""
+
+    def __init__(self, server: Server, patience: float = PATIENCE_S, tally: Tally | None = None) -> None:
+        self._server = server
+        self._patience = patience
+        self._tally = tally or Tally()
+        self._begin = time.monotonic()
+        self._next = self._begin + FIRST_LOOK_S
+        self._last: _Sight | None = None
+        self._ran_first: float | None = None
+        self._still = self._calm = self._worked = self._starved = 0.0
+
+    def pause(self) -> float:
+        """Seconds until the next look is due."""
+        return max(0.0, self._next - time.monotonic())
+
+    def look(self, under_way: Callable[[], bool] = lambda: False) -> str:
+        """Why it is in vain to wait longer, or "". `under_way`: whether the kernel has what is waited for in its hands.
+        Trouble if the machine is too busy to tell. Before the pause is over it does nothing."""
+        if self.pause():
+            return ""
+        sight = _Sight.take(self._server)
+        self._next = time.monotonic() + LOOK_S
+        if self._last is not None:
+            self._count(self._last, sight)
+        self._last = sight
+        return self._verdict(sight, under_way)
+
+    def drags(self) -> str:
+        """For one who does not wait for the next byte but for the last: why this takes too long, or ""."""
+        if self.pause():
+            return ""
+        self._next = time.monotonic() + LOOK_S
+        ran = procfs.run_time_ns(self._server.pid) / 1e9
+        self._ran_first = ran if self._ran_first is None else self._ran_first
+        if ran - self._ran_first >= WORKED_S * self._scale:
+            return f"the server has taken {WORKED_S * self._scale:g} s of CPU time and is not done"
+        return self._slept_too_much()
+
+    def _slept_too_much(self) -> str:
+        if self._tally.slept >= SLEPT_S:
+            return f"in this check the server slept for {SLEPT_S:g} s in all while it was waited for"
+        return ""
+
+    @property
+    def _scale(self) -> float:
+        return self._patience / PATIENCE_S
+
+    def _count(self, before: _Sight, now: _Sight) -> None:
+        elapsed, calm = now.at - before.at, now.calm_since(before)
+        ran = max(0.0, now.ran - before.ran)  # a thread that ends takes its time with it
+        self._worked += ran
+        if "R" in before.states & now.states and ran < elapsed / 2:
+            self._starved += elapsed
+        else:
+            self._calm += calm
+        if (before.states | now.states) <= ASLEEP and ran <= TICK * elapsed:
+            self._still += calm
+            self._tally.slept += calm
+        else:
+            self._still = 0.0
+
+    def _verdict(self, now: _Sight, under_way: Callable[[], bool]) -> str:
+        if not now.states and self._still >= GONE_S:
+            return "the server's process is gone"
+        if self._still >= STILL_S and not under_way():
+            return f"the server sleeps, and has for {STILL_S:g} s: it waits for something that does not come"
+        if self._worked >= BUSY_S * self._scale:
+            return f"the server was busy for {BUSY_S * self._scale:g} s of CPU time, and nothing came of it"
+        waited = now.at - self._begin
+        overtime = waited >= OVERTIME * self._patience
+        if overtime and self._starved > waited / 2:
+            raise Trouble(f"in {waited:.0f} s this machine gave the server {self._worked:.1f} s of CPU time")
+        if overtime or self._calm >= self._patience:
+            return f"nothing came of it for {waited:.0f} s, in which the server ran for {self._worked:.2f} s"
+        return self._slept_too_much()

@@ -1,0 +1,161 @@
+"""What a server does decides how long it is waited for: asleep, busy, gone, or slow because the machine is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from awskit import procfs, vigil
+from awskit.bench import wait_until
+from awskit.model import Failure, Trouble
+from awskit.server import Server
+from awskit.vigil import Tally, Vigil
+
+
+class Process(Server):
+    """A process that is no server; the vigil looks at its pid only."""
+
+    def __init__(self, program: str) -> None:
+        self.popen = subprocess.Popen(["/usr/bin/python3", "-c", program], stdout=subprocess.PIPE)
+        self.pid = self.popen.pid
+
+    def alive(self) -> bool:
+        return self.popen.poll() is None
+
+    new_socket = stop = log = stderr = None  # type: ignore[assignment]
+
+
+# Each says a line when it has begun.
+SLEEPS = "import signal; print(flush=True); signal.pause()"
+SLEEPS_IN_A_CHILD = "import os; os.fork() and os.wait(); import signal; print(flush=True); signal.pause()"
+SPINS = "print(flush=True)\nwhile True: pass"
+SPINS_IN_A_CHILD = "import os; os.fork() and os.wait(); print(flush=True)\nwhile True: pass"
+TICKS = "import time; print(flush=True)\nwhile True: time.sleep(0.2)"
+WORKS_NOW_AND_THEN = """
+import time
+print(flush=True)
+while True:
+    time.sleep(0.1)
+    until = time.process_time() + 0.01
+    while time.process_time() < until: pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, with shorter times."""
+    monkeypatch.setattr(vigil, "STILL_S", 0.6)
+    monkeypatch.setattr(vigil, "BUSY_S", 0.4)
+    monkeypatch.setattr(vigil, "SLEPT_S", 1.5)
+
+
+@pytest.fixture
+def process() -> Iterator[Callable[[str], Process]]:
+    """Start a program and return when it has begun."""
+    started: list[Process] = []
+
+    def start(program: str) -> Process:
+        started.append(one := Process(program))
+        assert one.popen.stdout and one.popen.stdout.readline()
+        return one
+
+    yield start
+    for one in started:
+        for pid in procfs.family(one.pid) if one.alive() else []:
+            os.kill(pid, signal.SIGKILL)
+        one.popen.wait()
+        if one.popen.stdout:
+            one.popen.stdout.close()
+
+
+def _why(server: Process, **more: object) -> str:
+    """What a wait in vain for this process is told."""
+    with pytest.raises(Failure) as caught:
+        wait_until(lambda: False, Vigil(server, **more), "nothing")  # type: ignore[arg-type]
+    assert caught.value.reason == f"waited in vain: nothing; {caught.value.got}"
+    return caught.value.got
+
+
+@pytest.mark.parametrize("program", [SLEEPS, SLEEPS_IN_A_CHILD, TICKS])
+def test_a_server_that_sleeps_is_not_waited_for(program: str, process: Callable[[str], Process]) -> None:
+    tally = Tally()
+    assert _why(process(program), tally=tally).startswith("the server sleeps, and has for 0.6 s")
+    assert tally.slept >= vigil.STILL_S
+
+
+@pytest.mark.parametrize("program", [SPINS, SPINS_IN_A_CHILD])
+def test_a_server_that_spins_is_not_waited_for(program: str, process: Callable[[str], Process]) -> None:
+    server = process(program)
+    before = procfs.run_time_ns(server.pid)
+    assert _why(server).startswith("the server was busy for 0.4 s of CPU time")
+    assert procfs.run_time_ns(server.pid) - before >= vigil.BUSY_S * 1e9
+
+
+def test_a_server_that_spins_is_told_from_a_starved_one_by_its_own_cpu_time(process: Callable[[str], Process]) -> None:
+    """Ten compete for its CPU: the clock says nothing, its CPU time does."""
+    servers = [process(SPINS) for _ in range(5)]
+    for server in servers:
+        os.sched_setaffinity(server.pid, {min(os.sched_getaffinity(0))})
+    begin = time.monotonic()
+    assert "busy for 0.4 s of CPU time" in _why(servers[0])
+    assert time.monotonic() - begin > 2 * vigil.BUSY_S
+
+
+def test_a_server_without_a_cpu_is_the_machines_fault(process: Callable[[str], Process]) -> None:
+    server, *others = (process(SPINS) for _ in range(4))
+    for one in (server, *others):
+        os.sched_setaffinity(one.pid, {min(os.sched_getaffinity(0))})
+    os.setpriority(os.PRIO_PROCESS, server.pid, 19)
+    with pytest.raises(Trouble, match="this machine gave the server"):
+        wait_until(lambda: False, Vigil(server, patience=0.3), "nothing")
+
+
+def test_a_server_that_works_now_and_then_has_all_its_patience(
+    process: Callable[[str], Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vigil, "BUSY_S", 100.0)
+    begin = time.monotonic()
+    assert "nothing came of it for" in _why(process(WORKS_NOW_AND_THEN), patience=3.0)
+    assert time.monotonic() - begin >= 3.0
+
+
+def test_a_server_that_is_gone_is_not_waited_for(process: Callable[[str], Process]) -> None:
+    server = process(SLEEPS)
+    server.popen.kill()
+    server.popen.wait()
+    assert _why(server) == "the server's process is gone"
+
+
+def test_what_the_kernel_has_in_its_hands_is_waited_for(process: Callable[[str], Process]) -> None:
+    watch = Vigil(process(SLEEPS), patience=1.0)
+    why = ""
+    while not why:
+        time.sleep(watch.pause())
+        why = watch.look(lambda: True)
+    assert why.startswith("nothing came of it")
+
+
+def test_a_check_ends_that_a_server_sleeps_through_by_and_by(process: Callable[[str], Process]) -> None:
+    """A byte now and then begins each wait anew; all of them together are counted."""
+    server, tally, waits, why = process(SLEEPS), Tally(), 0, ""
+    while not why:
+        watch, waits, begin = Vigil(server, tally=tally), waits + 1, time.monotonic()
+        while not why and time.monotonic() < begin + vigil.STILL_S / 2:
+            time.sleep(watch.pause())
+            why = watch.look()
+    assert why == "in this check the server slept for 1.5 s in all while it was waited for"
+    assert waits > 3
+
+
+@pytest.mark.skipif(not Path("/proc/pressure/cpu").exists(), reason="this kernel does not tell")
+def test_the_machines_pressure_is_seen(process: Callable[[str], Process]) -> None:
+    before = procfs.stalled_seconds()
+    for _ in range(2):
+        os.sched_setaffinity(process(SPINS).pid, {min(os.sched_getaffinity(0))})
+    wait_until(lambda: procfs.stalled_seconds() > before + 0.1, 30, "two that want one CPU stall")
