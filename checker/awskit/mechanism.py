@@ -93,7 +93,7 @@ def sockets_are_nonblocking(bench: Bench) -> None:
             )
 
 
-@check("mechanism.sendfile", "static files leave by sendfile", "S6", needs=("static.small_received",), own_server=True)
+@check("mechanism.sendfile", "static files leave by sendfile", "S6", needs=("static.small_equal",), own_server=True)
 def uses_sendfile(bench: Bench) -> None:
     for served, ledger in _books(observed(bench), "static"):
         if ledger.sent_of_file < served.length:
@@ -105,7 +105,7 @@ def uses_sendfile(bench: Bench) -> None:
             )
 
 
-@check("mechanism.aio", "dynamic files are read by io_submit", "S7", needs=("dynamic.small_received",), own_server=True)
+@check("mechanism.aio", "dynamic files are read by io_submit", "S7", needs=("dynamic.small_equal",), own_server=True)
 def uses_aio(bench: Bench) -> None:
     run = observed(bench)
     for served, ledger in _books(run, "dynamic"):

@@ -48,7 +48,7 @@ def expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
         )
 
 
-@check("static.fifty_at_once", "fifty static files at once", "S1", "S6", needs=("static.two_at_once",))
+@check("static.fifty_at_once", "fifty static files at once", "S1", "S6", needs=("static.two_at_once", "connect.several"))
 def static_fifty(bench: Bench) -> None:
     targets = [bench.huge("static", number % 4) for number in range(FIFTY)]
     with bench.stalled(*targets) as slow:
@@ -72,7 +72,7 @@ def _expect_beginning(bench: Bench, client: Client, begun: Reply, target: str) -
     client.close()
 
 
-@check("dynamic.fifty_at_once", "fifty dynamic files at once", "S1", "S7", needs=("dynamic.two_at_once",))
+@check("dynamic.fifty_at_once", "fifty dynamic files at once", "S1", "S7", needs=("dynamic.two_at_once", "connect.several"))
 def dynamic_fifty(bench: Bench) -> None:
     # One in five is large: fast ones and slow ones among each other.
     _serve_at_once(
@@ -139,16 +139,3 @@ def _serve_at_once(bench: Bench, targets: list[str]) -> None:
         for client, target in clients:
             bench.expect_file(bench.read(client, target), target)
             client.close()
-
-
-@check(
-    "mixed.sequence",
-    "files of both kinds and a 404, one after another",
-    "S9",
-    needs=("static.one_then_another", "dynamic.one_then_another"),
-)
-def mixed_sequence(bench: Bench) -> None:
-    for kind in (*KINDS, *KINDS[::-1]):
-        for target in (bench.small(kind, 3), bench.large(kind, 3)):
-            bench.expect_file(bench.get(target), target)
-        bench.expect_404(bench.get(f"/{kind}/gone.dat"), f"GET /{kind}/gone.dat after other files")
