@@ -142,7 +142,7 @@ _register("dynamic", "S8")
     "pieces.half_close",
     "a client that says that it has sent all still gets its file",
     "S9",
-    needs=("static.large_equal", "dynamic.large_equal"),
+    needs=("static.one_then_another", "dynamic.one_then_another"),
 )
 def half_close(bench: Bench) -> None:
     for target in (pick(kind) for kind in KINDS for pick in (bench.small, bench.large)):
