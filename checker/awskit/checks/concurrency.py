@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 
-from ..bench import KIB, KINDS, Bench, request_bytes
+from .. import procfs
+from ..bench import KIB, KINDS, Bench, request_bytes, wait_until
 from ..client import Client
+from ..faults import HoldReads
 from ..model import check
 from ..reply import Ending, Reply
 
 FIFTY = 50
 MANY = 200
+IN_FLIGHT = (300_000, 2048, 150_000, 70_000)  # sizes that differ, in no order: whose bytes are whose is seen
 SAMPLE = 64 * KIB  # so much is read of a transfer of which not all is
 
 
@@ -48,7 +51,13 @@ def expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
         )
 
 
-@check("static.fifty_at_once", "fifty static files at once", "S1", "S6", needs=("static.two_at_once", "connect.several"))
+@check(
+    "static.fifty_at_once",
+    "fifty static files at once",
+    "S1",
+    "S6",
+    needs=("static.two_at_once", "connect.several"),
+)
 def static_fifty(bench: Bench) -> None:
     targets = [bench.huge("static", number % 4) for number in range(FIFTY)]
     with bench.stalled(*targets) as slow:
@@ -72,7 +81,13 @@ def _expect_beginning(bench: Bench, client: Client, begun: Reply, target: str) -
     client.close()
 
 
-@check("dynamic.fifty_at_once", "fifty dynamic files at once", "S1", "S7", needs=("dynamic.two_at_once", "connect.several"))
+@check(
+    "dynamic.fifty_at_once",
+    "fifty dynamic files at once",
+    "S1",
+    "S7",
+    needs=("dynamic.two_at_once", "connect.several"),
+)
 def dynamic_fifty(bench: Bench) -> None:
     # One in five is large: fast ones and slow ones among each other.
     _serve_at_once(
@@ -81,19 +96,39 @@ def dynamic_fifty(bench: Bench) -> None:
 
 
 @check(
-    "dynamic.four_slow",
-    "four slow readers of different dynamic files",
+    "dynamic.four_in_flight",
+    "four dynamic files are read at the same time, and the disk is done with the last one first",
     "S7",
-    "S8",
-    needs=("dynamic.two_at_once",),
+    needs=("dynamic.two_at_once", "mechanism.aio"),
+    own_server=True,
 )
-def dynamic_four_slow(bench: Bench) -> None:
-    targets = [bench.huge("dynamic", number) for number in range(4)]
-    with bench.stalled(*targets) as slow:
-        readers = list(zip(slow, targets))
-        bench.rng.shuffle(readers)
-        for (client, begun), target in readers:
-            bench.expect_file(bench.finish(client, begun, target), target)
+def dynamic_four_in_flight(bench: Bench) -> None:
+    targets = [bench.tree.pair(f"flight{number}.dat", size)["dynamic"] for number, size in enumerate(IN_FLIGHT)]
+    with bench.start(faults=(HoldReads(),)) as own, own.several(len(targets)) as clients:
+        for client, target in zip(clients, targets):
+            client.send(request_bytes(target))
+            own.wait_consumed(client)
+        _wait_reads_held(own)
+        while own.faults.held():
+            own.faults.release(1, last_first=True)
+        own.faults.release()  # a server that reads one file after another has reads that come now
+        own.expect_delivered()
+        for client, target in zip(clients, targets):
+            bench.expect_file(own.read(client, target), target)
+
+
+def _wait_reads_held(bench: Bench) -> None:
+    """Wait until the server has begun all the reads that it begins now: it sleeps, and for eight looks their number has
+    stayed. (It may read one file after another: then there is one.)"""
+    looks, held = 0, -1
+
+    def settled() -> bool:
+        nonlocal looks, held
+        now = bench.faults.held() if set(procfs.states(bench.server.pid)) <= {"S"} else -1
+        looks, held = (looks + 1 if now == held and now > 0 else 0), now
+        return looks > 8
+
+    wait_until(settled, bench.patience, "the server begins to read the files, by io_submit")
 
 
 @check(
