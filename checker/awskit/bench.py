@@ -107,7 +107,12 @@ class Bench(Judge):
         """A bench like this one with a server of its own, stopped at the end. For `args`, `nofile` and `faults` see
         Launcher. Raises Trouble where the machine does not allow faults."""
         tree = tree or self.tree
-        server = self.launcher.start(tree, args=args, nofile=nofile, faults=faults)
+        begin = time.monotonic()
+        try:
+            server = self.launcher.start(tree, args=args, nofile=nofile, faults=faults)
+        except Failure:
+            self.tally.slept += time.monotonic() - begin
+            raise
         try:
             yield replace(self, server=server, tree=tree)
         finally:
@@ -164,6 +169,8 @@ class Bench(Judge):
         try:
             connection = self.server.connect(timeout=self.patience, rcvbuf=rcvbuf)
         except OSError as error:
+            if isinstance(error, TimeoutError):
+                self.tally.slept += self.patience
             raise self.failure(
                 f"connected to port {self.server.port}: {error.strerror or error}",
                 got=str(error),

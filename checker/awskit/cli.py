@@ -140,7 +140,7 @@ def _grade(options: argparse.Namespace) -> int:
                 journal.write(report.journal_line(verdict))
                 journal.flush()
 
-        result = Grader(options.path, rubric, seed, isolation, folder, record, options.patience).run()
+        result = Grader(options.path, rubric, seed, isolation, folder, record, patience=options.patience).run()
     sys.stdout.write(report.table(result))
     if options.json:
         text = json.dumps(report.gradescope(result), indent=2, ensure_ascii=False) + "\n"

@@ -1,8 +1,9 @@
 """Grading: build the submission, judge every item of a rubric, and lose nothing on the way.
 
-Each check gets a server of its own, started for it: what one check does to a server is no other check's business. A
-check whose need did not pass is skipped; where the kit could not find out, it is an error, and an error costs nothing,
-neither there nor in what needed it. Verdicts are handed to the caller (the journal) as they come.
+Each check gets a server of its own, started for it: what one check does to a server is no other check's business, and
+two can be judged side by side. A check whose need did not pass is skipped, and so are those for which a server has left
+no time; where the kit could not find out, it is an error, and an error costs nothing, neither there nor in what needed
+it. Verdicts are handed to the caller (the journal) as they come.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,10 +28,10 @@ from .boxed import BoxedLauncher, Program, describe
 from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
 from .rubric import Item, Rubric
 from .sandbox import Isolation, Sandbox
+from .schedule import BUDGET_S, WORKERS, Schedule, cost, in_order
 from .server import Server
 from .tree import Tree
-
-MEMORY_WORKERS = 2  # servers under valgrind at once, each of them busy on one CPU
+from .vigil import PATIENCE_S, Tally
 
 
 def _built_before(_: Bench) -> None:
@@ -77,6 +79,15 @@ def _needs(check: Check) -> tuple[str, ...]:
     return check.needs or (() if check is BUILD else (BUILD.id,))
 
 
+def _all_needs(name: str) -> tuple[str, ...]:
+    return _needs(CHECKS[name])
+
+
+def _no_time(check: Check) -> Verdict:
+    reason = f"not tried, because the server has made the checker wait for {BUDGET_S:g} s in vain"
+    return Verdict(check, Outcome.SKIPPED, reason=reason)
+
+
 def _costs_nothing(verdict: Verdict) -> bool:
     return verdict.outcome in (Outcome.PASSED, Outcome.ERROR)
 
@@ -103,6 +114,12 @@ class Report:
         """Whether the checker could not find out something."""
         return any(result.unknown for result in self.results)
 
+    @property
+    def notes(self) -> list[str]:
+        """What is told to the reader and costs nothing, each thing once."""
+        verdicts = [verdict for result in self.results for verdict in result.all_verdicts]
+        return list(dict.fromkeys(note for verdict in verdicts for note in verdict.notes))
+
 
 class _NoServer(Server):
     """Stands where a check that starts its own servers must not look."""
@@ -124,7 +141,8 @@ class Grader:
     isolation: Isolation
     folder: Path
     journal: Callable[[Verdict], None] = lambda _: None
-    patience: float = 10.0
+    progress: Callable[[int, int], None] = lambda _done, _all: None
+    patience: float = PATIENCE_S
 
     def __post_init__(self) -> None:
         self.sandbox = Sandbox(self.isolation)
@@ -133,20 +151,32 @@ class Grader:
         self._program: Program | None = None
         self._for_memory: Program | None = None  # the same for valgrind, if that has to be another
         self._verdicts: dict[str, Verdict] = {}
+        self._journalling = threading.Lock()
+        self._schedule = Schedule((), _all_needs)
+        self._to_do = 0
 
     def run(self) -> Report:
         """Do it all. Raises nothing for what the submission does; Trouble if not even a build can be tried."""
         begin = time.monotonic()
+        order = in_order([BUILD.id, *(name for item in self.rubric.items for name in item.checks)], _all_needs)
+        with_memory = [item for item in self.rubric.items if item.memory]
+        self._to_do = len(order) + len(with_memory)
         self._record(self._verdict(BUILD, self._build))
         if (built := self._verdicts[BUILD.id]).outcome is Outcome.ERROR:
             raise Trouble(f"cannot build here: {built.reason}")
-        results = [ItemResult(item, [self._judge(name) for name in item.checks]) for item in self.rubric.items]
-        with_memory = [result for result in results if result.item.memory]
-        workers = MEMORY_WORKERS if self.isolation.network else 1
+        self._schedule = Schedule(order, _all_needs)
+        workers = WORKERS if self.isolation.network else 1  # or else there is one port for all
         with ThreadPoolExecutor(workers) as pool:
-            for result, verdict in zip(with_memory, pool.map(self._judge_memory, with_memory), strict=True):
-                result.memory = verdict
-                self.journal(verdict)
+            try:
+                for worker in [pool.submit(self._work) for _ in range(workers)]:
+                    worker.result()
+            finally:
+                self._schedule.stop()
+        results = [ItemResult(item, [self._verdicts[name] for name in item.checks]) for item in self.rubric.items]
+        with ThreadPoolExecutor(workers) as pool:
+            memory = dict(zip((item.number for item in with_memory), pool.map(self._judge_memory, with_memory)))
+        for result in results:
+            result.memory = memory.get(result.item.number)
         seconds = time.monotonic() - begin
         return Report(str(self.path), self.rubric, self.seed, self.isolation, results, self.build_log, seconds)
 
@@ -169,23 +199,47 @@ class Grader:
             return submission.build(self.sandbox, folder, tools)[0]
         return None
 
-    def _judge(self, name: str) -> Verdict:
-        """The verdict of a check, and first of all that it needs. Each check is run once."""
-        if name not in self._verdicts:
-            check = CHECKS[name]
-            missing = [verdict for verdict in map(self._judge, _needs(check)) if verdict.outcome is not Outcome.PASSED]
-            self._record(self._not_judged(check, missing) if missing else self._verdict(check, self._run))
-        return self._verdicts[name]
+    def _work(self) -> None:
+        """Judge checks as long as there are any. One thread of several."""
+        try:
+            while name := self._schedule.take():
+                if name not in self._verdicts:
+                    self._record(self._judge(CHECKS[name]))
+                self._schedule.done(name, self._verdicts[name].cost)
+        except BaseException:
+            self._schedule.stop()
+            raise
+
+    def _judge(self, check: Check) -> Verdict:
+        """The verdict of a check, when all that it needs has its own."""
+        needed = [self._verdicts[name] for name in _needs(check)]
+        if missing := [verdict for verdict in needed if verdict.outcome is not Outcome.PASSED]:
+            return self._not_judged(check, missing)
+        if self._schedule.is_spent(check.id):
+            return _no_time(check)
+        return self._verdict(check, self._run)
 
     def _run(self, verdict: Verdict) -> None:
         """Run a check on a server that is started for it."""
-        check, launcher = verdict.check, self._launcher()
-        if check.own_server:
-            check.run(Bench(launcher, self.tree, _NoServer(), self.seed, check.id, self.patience))
-            return
-        server = launcher.launch(self.tree)
+        check, launcher, tally = verdict.check, self._launcher(), Tally()
+        bench = Bench(launcher, self.tree, _NoServer(), self.seed, check.id, self.patience, tally)
         try:
-            check.run(Bench(launcher, self.tree, server, self.seed, check.id, self.patience))
+            if check.own_server:
+                check.run(bench)
+            else:
+                self._run_on_one(verdict, bench)
+        finally:
+            verdict.notes, verdict.cost = tuple(bench.notes), cost(check.id, tally)
+
+    def _run_on_one(self, verdict: Verdict, bench: Bench) -> None:
+        """The same, with the one server for the whole check."""
+        begin = time.monotonic()
+        server = self._launcher().launch(self.tree)
+        bench.server = server
+        if server.alive() and not server.ready():
+            bench.tally.slept += time.monotonic() - begin
+        try:
+            verdict.check.run(bench)
         except Failure as failure:
             if server.alive() and not server.ready():
                 ports = ", ".join(map(str, sorted(procfs.listening_ports(server.pid)))) or "none"
@@ -193,19 +247,24 @@ class Grader:
             raise
         finally:
             alive = server.alive()
+            bench.tally.worked += procfs.run_time_ns(server.pid) / 1e9
             status = server.stop(signal.SIGKILL)
             verdict.server_log = server.log() + ("" if alive else f"\n[the server's process ended: {describe(status)}]")
 
-    def _judge_memory(self, result: ItemResult) -> Verdict:
-        """The verdict on the same checks under valgrind."""
-        item = result.item
+    def _judge_memory(self, item: Item) -> Verdict:
+        """The verdict on an item's checks once more, under valgrind."""
         check = Check(f"memory.{item.number}", f"{item.name}: no memory error", ("K1",), _built_before)
-        missing = [verdict for verdict in result.verdicts if verdict.outcome is not Outcome.PASSED]
-        if missing:
-            return self._not_judged(check, missing)
-        runs = [(name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server]
-        launcher = self._launcher(self._for_memory)
-        return self._verdict(check, lambda _: memory.judge(launcher, self.tree, self.seed, runs))
+        verdicts = [self._verdicts[name] for name in item.checks]
+        if missing := [verdict for verdict in verdicts if verdict.outcome is not Outcome.PASSED]:
+            verdict = self._not_judged(check, missing)
+        elif self._schedule.is_spent():
+            verdict = _no_time(check)
+        else:
+            runs = [(name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server]
+            launcher = self._launcher(self._for_memory)
+            verdict = self._verdict(check, lambda _: memory.judge(launcher, self.tree, self.seed, runs))
+        self._record(verdict)
+        return verdict
 
     def _launcher(self, program: Program | None = None) -> BoxedLauncher:
         program = program or self._program
@@ -245,8 +304,10 @@ class Grader:
         return [cause for need in missing for cause in self._causes(need)] or [verdict]
 
     def _record(self, verdict: Verdict) -> None:
-        self._verdicts[verdict.check.id] = verdict
-        self.journal(verdict)
+        with self._journalling:
+            self._verdicts[verdict.check.id] = verdict
+            self.journal(verdict)
+            self.progress(len(self._verdicts), self._to_do)
 
 
 @contextmanager

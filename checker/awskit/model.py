@@ -87,6 +87,8 @@ class Verdict:
     exchange: str = ""
     likely: str = ""
     server_log: str = field(default="", repr=False)
+    notes: tuple[str, ...] = ()  # told to the reader, whatever the outcome; they cost nothing
+    cost: float = 0.0  # seconds that the server made the checker wait
 
 
 REGISTRY: dict[str, Check] = {}

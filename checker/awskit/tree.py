@@ -12,6 +12,7 @@ import os
 import random
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,13 +72,15 @@ class Tree:
     """A document root below `root`, a directory that is there or can be made. `seed` decides all contents.
 
     Directories are 0755 and files 0644 whatever the umask: the server may run as another user.
-    Methods take targets as a client writes them without any escape: `/static/small00.dat`.
+    Methods take targets as a client writes them without any escape: `/static/small00.dat`. Checks that run side by side
+    share a tree: the first to ask for a file makes it, and who changes files has names of its own.
     """
 
     def __init__(self, root: Path, seed: int) -> None:
         self.root = root
         self.seed = seed
         self._contents: dict[str, Content] = {}
+        self._making = threading.Lock()
         for folder in (root, *(root / kind for kind in KINDS)):
             self._make_directory(folder)
 
@@ -87,10 +90,11 @@ class Tree:
 
     def file(self, target: str, size: int) -> Content:
         """Make sure that the file is there with `size` bytes of its own, and say which. The same again is free."""
-        known = self._contents.get(target)
-        if known is not None and known.size == size:
-            return known
-        return self._add(target, Content(f"{self.seed}{target}", size))
+        with self._making:
+            known = self._contents.get(target)
+            if known is not None and known.size == size:
+                return known
+            return self._add(target, Content(f"{self.seed}{target}", size))
 
     def pair(self, name: str, size: int) -> dict[str, str]:
         """`name` with `size` bytes in both folders, different ones; the target of each kind: `{"static": …}`."""
@@ -99,8 +103,12 @@ class Tree:
         return {kind: f"/{kind}/{name}" for kind in KINDS}
 
     def text(self, target: str, data: bytes) -> Content:
-        """Make a file of just these bytes."""
-        return self._add(target, Content(target, len(data), data))
+        """Make sure that the file is there with just these bytes. The same again is free."""
+        with self._making:
+            known = self._contents.get(target)
+            if known is not None and known.size == len(data) and known.read(0, len(data)) == data:
+                return known
+            return self._add(target, Content(target, len(data), data))
 
     def content(self, target: str) -> Content | None:
         """What a 200 for `target` must bring; None where the tree made no such file."""
@@ -180,7 +188,7 @@ class Tree:
 
     def damaged(self) -> list[str]:
         """The targets whose file on disk is no longer what was made, unreadable ones left out."""
-        return [target for target, content in self._contents.items() if not self._intact(target, content)]
+        return [target for target, content in list(self._contents.items()) if not self._intact(target, content)]
 
     def _intact(self, target: str, content: Content) -> bool:
         try:

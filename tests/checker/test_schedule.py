@@ -1,0 +1,87 @@
+"""Which check is judged when: needs first, memory last, and none after a server has had its time, whatever the workers
+do in the meantime."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from awskit.grade import CHECKS, _all_needs
+from awskit.schedule import BUDGET_S, FREE_CPU_S, WORKERS, Schedule, cost, in_order
+from awskit.vigil import Tally
+
+NEEDS = {"a": (), "b": ("a",), "c": ("a",), "d": ("c", "b"), "e": (), "memory.x": ("a",), "f": ("memory.x",)}
+
+
+def _needs(name: str) -> Sequence[str]:
+    return NEEDS[name]
+
+
+def test_needs_come_first_and_memory_last() -> None:
+    assert in_order(["d", "memory.x", "e", "a"], _needs) == ["a", "c", "b", "d", "e", "memory.x"]
+
+
+def test_the_kits_own_checks_can_be_ordered_and_none_waits_for_one_about_memory() -> None:
+    order = in_order(CHECKS, _all_needs)
+    for name in order:
+        assert all(order.index(need) < order.index(name) for need in _all_needs(name)), name
+
+
+def test_side_by_side_none_begins_before_what_it_needs() -> None:
+    schedule = Schedule(["a", "b", "c", "d", "memory.x"], _needs)
+    assert schedule.take() == "a"
+    schedule.done("a", 0)
+    assert [schedule.take(), schedule.take()] == ["b", "c"]
+    schedule.done("c", 0)
+    assert not any(map(schedule._may_run, ("d", "memory.x")))
+    schedule.done("b", 0)
+    assert schedule.take() == "d"
+    assert not schedule._may_run("memory.x")
+    schedule.done("d", 0)
+    assert schedule.take() == "memory.x"
+    assert schedule.take() is None
+
+
+def test_stopped_it_hands_out_no_more() -> None:
+    schedule = Schedule(["a", "b"], _needs)
+    schedule.take()
+    schedule.stop()
+    assert schedule.take() is None
+
+
+def _left_out(order: Sequence[str], costs: Mapping[str, float], luck: random.Random, workers: int) -> set[str]:
+    """Which checks have no time left, if the workers finish in a sequence that luck decides."""
+    schedule = Schedule(order, lambda name: ())
+    running: list[str] = []
+    left_out = set()
+    while True:
+        while len(running) < workers and any(map(schedule._may_run, schedule._waiting)):
+            name = schedule.take()
+            assert name
+            if schedule.is_spent(name):
+                left_out.add(name)
+            running.append(name)
+        if not running:
+            return left_out
+        name = running.pop(luck.randrange(len(running)))
+        schedule.done(name, 0 if name in left_out else costs[name])
+
+
+@pytest.mark.parametrize("each", [0.0, 1.0, 4.0, 100.0])
+def test_what_is_left_out_is_the_same_for_one_and_for_two_and_whoever_is_first(each: float) -> None:
+    order = [f"check.{number:02}" for number in range(60)]
+    for seed in range(50):
+        luck = random.Random(seed)
+        costs = {name: luck.choice([0.0, each]) for name in order}
+        expected = _left_out(order, costs, luck, 1)
+        assert bool(expected) == (sum(min(costs[name], BUDGET_S / 2) for name in order[:-1]) >= BUDGET_S)
+        for _ in range(10):
+            assert _left_out(order, costs, luck, WORKERS) == expected
+
+
+def test_sleep_costs_and_so_does_more_cpu_time_than_a_right_server_takes() -> None:
+    assert cost("a.b", Tally(slept=1.5, worked=FREE_CPU_S)) == 1.5
+    assert cost("a.b", Tally(slept=0.0, worked=FREE_CPU_S + 3)) == 3
+    assert cost("memory.b", Tally(slept=1.0, worked=60)) == 1.0
