@@ -215,6 +215,26 @@ static bool is_eventfd(int fd)
     return strcmp(place, "anon_inode:[eventfd]") == 0;
 }
 
+/* Whether the kernel would accept a read of this file, at this place, with these flags: it is asked, by a read of
+ * nothing in a queue of our own. 0 or an errno. */
+static int try_out(const struct pending *read)
+{
+    static aio_context_t own;
+    struct iocb nothing = {.aio_lio_opcode = IOCB_CMD_PREAD,
+                           .aio_fildes = (unsigned)read->file,
+                           .aio_offset = read->offset,
+                           .aio_rw_flags = read->flags};
+    struct iocb *list[] = {&nothing};
+    struct io_event event;
+
+    if (!own && syscall(SYS_io_setup, 1, &own) != 0)
+        return 0; /* the machine's queues are used up: then the read itself will tell */
+    if (syscall(SYS_io_submit, own, 1, list) != 1)
+        return errno;
+    syscall(SYS_io_getevents, own, 1, 1, &event, NULL);
+    return 0;
+}
+
 /* Give the read the descriptors it needs. 0, or an errno as io_submit(2) gives it; -1: it is none of a file. */
 static int open_read(struct pending *read, const struct iocb *block)
 {
@@ -223,12 +243,10 @@ static int open_read(struct pending *read, const struct iocb *block)
     read->file = target_keep(target_descriptor(read->process, (int)block->aio_fildes));
     if (read->file < 0)
         return EBADF;
-    if (fstat(read->file, &about) != 0 || !S_ISREG(about.st_mode)) {
-        unfit |= !S_ISDIR(about.st_mode); /* which the kernel refuses */
+    if (fstat(read->file, &about) != 0 || !(S_ISREG(about.st_mode) || S_ISDIR(about.st_mode))) {
+        unfit = true;
         return -1;
     }
-    if ((fcntl(read->file, F_GETFL) & O_ACCMODE) == O_WRONLY)
-        return EBADF;
     if (block->aio_flags & IOCB_FLAG_RESFD) {
         read->eventfd = target_keep(target_descriptor(read->process, (int)block->aio_resfd));
         if (read->eventfd < 0)
@@ -236,7 +254,7 @@ static int open_read(struct pending *read, const struct iocb *block)
         if (!is_eventfd(read->eventfd))
             return EINVAL;
     }
-    return 0;
+    return try_out(read);
 }
 
 /* Take one control block over. 0, an errno as io_submit(2) gives it, or -1: the kernel is to have it. */
@@ -269,12 +287,7 @@ static int take(const struct call *call, uint64_t address, struct faults *faults
         return 0;
     }
     /* A disk that keeps everybody waiting has nothing for who does not want to wait. */
-    int64_t result = hold ? -EAGAIN : perform(read, faults);
-    if (result == -EOPNOTSUPP && read->flags) {
-        forget(read);
-        return EOPNOTSUPP;
-    }
-    complete(read, result);
+    complete(read, hold ? -EAGAIN : perform(read, faults));
     return 0;
 }
 

@@ -1,0 +1,101 @@
+"""Faults: they hit what they name, in any binary, and are counted; what is not hit is as it was."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from awskit.faults import Cut, Warden
+from awskit.model import Trouble
+from grading import LIMIT_S
+from run_with_faults import FAULTS
+
+RUNNER = Path(__file__).with_name("run_with_faults.py")
+SERVERS = Path(__file__).with_name("servers")
+
+# The edge-triggered server in three ways: through the C library, without it being shared, without its functions.
+KINDS = {
+    "shared": ("ring.c", "-laio"),
+    "static": ("ring.c", "-static", "-laio"),
+    "raw": ("ring.c", f"-include {SERVERS}/raw.h", "-laio"),
+    "probe": ("aio_probe.c",),
+}
+
+
+@pytest.fixture(scope="module", params=["shared", "static", "raw"])
+def server(request: pytest.FixtureRequest, program: Callable[[str], Path]) -> Path:
+    """A correct server, linked in one way or another."""
+    return program(request.param)
+
+
+@pytest.fixture(scope="module")
+def program(submission: Callable[..., Path]) -> Callable[[str], Path]:
+    """The built `aws` of a kind of KINDS, where a box can reach it."""
+
+    def built(kind: str) -> Path:
+        folder = submission(*KINDS[kind])
+        subprocess.run(["make", "-s", "aws"], cwd=folder, check=True)
+        return folder / "aws"
+
+    return built
+
+
+def run(program: Path, *words: str) -> None:
+    """Run a scenario of run_with_faults.py and say what it said against the program."""
+    line = [sys.executable, str(RUNNER), str(program), *words]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    if done.returncode == 77:
+        pytest.skip(f"no box can be made here: {done.stderr}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_correct_server_serves_on(program: Callable[[str], Path], fault: str) -> None:
+    run(program("shared"), "serves", fault)
+
+
+@pytest.mark.parametrize("fault", ["receive-1", "send-eagain", "sendfile-7", "aio-half", "several"])
+@pytest.mark.parametrize("kind", ["static", "raw"])
+def test_it_is_hit_however_it_is_linked(program: Callable[[str], Path], kind: str, fault: str) -> None:
+    run(program(kind), "serves", fault)
+
+
+def test_each_hit_is_counted_and_nothing_else(server: Path) -> None:
+    run(server, "counts")
+
+
+def test_reads_are_held_until_they_are_released(server: Path) -> None:
+    run(server, "holds")
+
+
+def test_an_end_with_reads_held_leaves_nothing(program: Callable[[str], Path]) -> None:
+    run(program("shared"), "ends")
+
+
+def test_a_broken_pipe_ends_who_does_not_ignore_the_signal_and_not_the_warden(program: Callable[[str], Path]) -> None:
+    run(program("shared"), "breaks")
+
+
+def test_reads_that_are_taken_over_are_answered_as_by_the_kernel(program: Callable[[str], Path]) -> None:
+    run(program("probe"), "probes")
+
+
+def test_calls_wait_for_a_read_that_is_held(program: Callable[[str], Path]) -> None:
+    run(program("probe"), "waits")
+
+
+def test_the_warden_cannot_be_seen_or_reached(program: Callable[[str], Path]) -> None:
+    run(program("probe"), "hides")
+
+
+def test_a_warden_whose_server_never_comes_is_trouble() -> None:
+    warden = Warden((Cut("receive", 1),))
+    try:
+        with pytest.raises(Trouble, match="the box was not entered"):
+            warden.wait_ready()
+    finally:
+        warden.close()
