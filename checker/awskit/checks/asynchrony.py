@@ -1,12 +1,18 @@
 """Asynchronous in fact: whoever is slow, a client or the disk, delays nobody else (contract S1).
 
 No clock judges here. A fast client is served while the slow one is provably unfinished: it has sent a part of its
-request only, or its socket is full.
+request only, its socket is full, or the reads for it are held (a disk that does not answer, faults.py).
 """
 
 from __future__ import annotations
 
-from ..bench import KINDS, Bench, request_bytes
+import contextlib
+import errno
+from collections.abc import Iterator
+
+from ..bench import KINDS, Bench, request_bytes, wait_until
+from ..client import Client
+from ..faults import HoldReads
 from ..model import check
 from ..reply import Ending, Reply
 
@@ -46,6 +52,122 @@ def _register(kind: str) -> None:
 
 for _kind in KINDS:
     _register(_kind)
+
+
+HELD = ("dynamic.large_equal", "mechanism.aio")  # who does not read by AIO has no reads to hold
+
+
+@check(
+    "async.slow_disk",
+    "a dynamic read that the disk holds back holds up nobody",
+    "S1",
+    "S7",
+    needs=(*HELD, "static.small_equal"),
+    own_server=True,
+)
+def slow_disk(bench: Bench) -> None:
+    target = bench.small("dynamic")
+    with _reads_held(bench, target) as (own, [client]):
+        _expect_others_served(
+            own,
+            [own.small("static"), own.small("static", 1)],
+            f"while the disk has not answered the reads for {target}",
+            "io_getevents is called right after io_submit, and waits there: the reading is asynchronous in name only",
+        )
+        own.faults.release()
+        own.expect_file(own.read(client, target), target)
+
+
+@check(
+    "async.any_order",
+    "reads that complete in another order than they were asked for",
+    "S7",
+    needs=("async.slow_disk", "dynamic.two_at_once"),
+    own_server=True,
+)
+def any_order(bench: Bench) -> None:
+    targets = [bench.large("dynamic", number) for number in range(3)]
+    with _reads_held(bench, *targets) as (own, clients):
+        # The newer half first, each half last to first, with a sleep of the server between: two turns of its loop.
+        own.faults.release(own.faults.held() // 2, last_first=True)
+        own.wait_idle("half of the reads that were held have completed")
+        own.faults.release(last_first=True)
+        for client, target in zip(clients, targets):
+            own.expect_file(own.read(client, target), target)
+
+
+@check(
+    "async.left_meanwhile",
+    "clients leave while the reads for them are under way",
+    "S1",
+    "S7",
+    needs=("async.any_order",),
+    own_server=True,
+)
+def left_meanwhile(bench: Bench) -> None:
+    left, stays = bench.large("dynamic", 0), [bench.large("dynamic", number) for number in (1, 2)]
+    with _reads_held(bench, left, left) as (own, gone):
+        for client in gone:
+            client.abort()
+        own.wait_idle("clients reset the connection, and the disk has not answered the reads for them")
+        _expect_others_served(
+            own,
+            [own.small("static")],
+            "clients left while the reads for them were under way, and",
+            "io_destroy waits for the reads that are in flight: a context of theirs must live until they complete",
+        )
+        with contextlib.ExitStack() as stack:
+            clients = [_ask(own, stack, target) for target in stays]
+            own.wait_idle("others have asked for dynamic files, and the disk has not answered")
+            # The reads for those who left complete last: what they write must not be in anybody's buffers.
+            own.faults.release(last_first=True)
+            for client, target in zip(clients, stays):
+                own.expect_file(own.read(client, target), target)
+        own.expect_well("reads completed for clients that had left")
+
+
+@check(
+    "async.read_error",
+    "a read that fails (EIO): the end of the connection, and no filling up",
+    "S7",
+    needs=("async.slow_disk",),
+    own_server=True,
+)
+def read_error(bench: Bench) -> None:
+    target = bench.large("dynamic")
+    with _reads_held(bench, target) as (own, [client]):
+        own.faults.release(error=errno.EIO)
+        reply = own.read(client, target)
+        done = f"the reads for {target} failed (EIO)"
+        if reply.difference is not None:
+            own.fail(
+                reply,
+                f"{done}: {reply.outline()}",
+                expected="no byte that was not read",
+                likely="the completion is counted (eventfd), and its result, which is negative, is never looked at",
+            )
+        if reply.status != 200 or reply.ending is Ending.SILENCE:
+            own.expect_refusal(reply, done)
+        own.expect_well(done)
+        own.expect_file(own.get(target), target)
+
+
+@contextlib.contextmanager
+def _reads_held(bench: Bench, *targets: str) -> Iterator[tuple[Bench, list[Client]]]:
+    """A server of its own on a disk that does not answer, and clients who have asked for these files: it has asked for
+    a read, and for all that it will ask for until one completes."""
+    with bench.start(faults=(HoldReads(),)) as own, contextlib.ExitStack() as stack:
+        clients = [_ask(own, stack, target) for target in targets]
+        wait_until(own.faults.held, own.patience, "the server asks for a read")
+        own.wait_idle(f"clients have asked for {', '.join(targets)}, and the disk has not answered")
+        yield own, clients
+
+
+def _ask(own: Bench, stack: contextlib.ExitStack, target: str) -> Client:
+    """A client who has asked for `target`; closed with `stack`."""
+    client = stack.enter_context(own.connect())
+    client.send(request_bytes(target))
+    return client
 
 
 def _expect_others_served(bench: Bench, targets: list[str], meanwhile: str, likely: str) -> None:

@@ -86,7 +86,7 @@ def _expect_beginning(bench: Bench, client: Client, begun: Reply, target: str) -
     "fifty dynamic files at once",
     "S1",
     "S7",
-    needs=("dynamic.two_at_once", "connect.several"),
+    needs=("dynamic.two_at_once", "connect.several", "pieces.two"),
 )
 def dynamic_fifty(bench: Bench) -> None:
     # One in five is large: fast ones and slow ones among each other.
@@ -153,7 +153,7 @@ def mixed_fifty(bench: Bench) -> None:
     "two hundred clients at once, for one file",
     "S1",
     "S15",
-    needs=("static.fifty_at_once",),
+    needs=("static.fifty_at_once", "pieces.two"),
 )
 def static_two_hundred(bench: Bench) -> None:
     _serve_at_once(bench, [bench.small("static")] * MANY)
