@@ -82,7 +82,7 @@ def slow_disk(bench: Bench) -> None:
     "async.any_order",
     "reads that complete in another order than they were asked for",
     "S7",
-    needs=("async.slow_disk", "dynamic.two_at_once"),
+    needs=("dynamic.four_in_flight",),
     own_server=True,
 )
 def any_order(bench: Bench) -> None:

@@ -99,7 +99,7 @@ def dynamic_fifty(bench: Bench) -> None:
     "dynamic.four_in_flight",
     "four dynamic files are read at the same time, and the disk is done with the last one first",
     "S7",
-    needs=("dynamic.two_at_once", "mechanism.aio"),
+    needs=("dynamic.two_at_once", "async.slow_disk"),
     own_server=True,
 )
 def dynamic_four_in_flight(bench: Bench) -> None:
