@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import secrets
 import signal
 import sys
@@ -13,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from . import report
+from . import batch, junit, report
 from .boxed import expect_free_port
-from .grade import CHECKS, Grader, working_folder
-from .model import Trouble
-from .rubric import BadRubric, load
-from .sandbox import Isolation
+from .grade import CHECKS, Grader, Report, working_folder
 from .handed_in import ARCHIVES, is_submission
+from .model import Trouble, Verdict
+from .rubric import BadRubric, Rubric, load
+from .sandbox import Isolation
 
 ALL_POINTS, SOME_LOST, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)
 
@@ -62,36 +61,42 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     grade = commands.add_parser(
         "grade",
-        help="grade one submission",
-        description="Build a submission, run it in a box with its own network, check it, print the list with marks.",
+        help="grade submissions",
+        description="Build a submission, run it in a box with its own network, check it, print the list with marks.\n"
+        "Several submissions are graded each by a process of its own; a summary comes last.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = ", ".join(ARCHIVES)
-    grade.add_argument("path", type=Path, metavar="PATH", help=f"the submission: a folder, or an archive ({kinds})")
+    grade.add_argument("paths", nargs="*", type=Path, metavar="PATH", help=f"a folder, or an archive ({kinds})")
     grade.add_argument("--rubric", default="assignment", metavar="NAME|FILE", help="default: assignment")
     grade.add_argument(
-        "--only", nargs="+", default=[], metavar="ITEM", help="judge these items only: numbers, or ids of checks"
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="judge these items only: their numbers, or ids of checks; what these need is run, too",
     )
+    grade.add_argument("--list", action="store_true", help="list the items of the rubric and grade nothing")
     grade.add_argument("--seed", type=_seed, metavar="N", help="decides all contents (default: a new one, printed)")
     grade.add_argument(
-        "--patience",
-        type=_seconds,
-        default=10.0,
-        metavar="S",
-        help="how many seconds a check waits for what a right server does at once (default: 10)",
-    )
-    grade.add_argument("--json", type=Path, metavar="FILE", help="write the marks to FILE as Gradescope's results.json")
-    grade.add_argument(
-        "--keep",
+        "--out",
         type=Path,
         metavar="DIR",
-        help="keep in DIR, new or empty: the journal (as verdicts come), the built submission, the document root",
+        help="write to DIR, new or empty: report.txt, results.json, junit.xml, and journal.jsonl, each verdict as it"
+        " comes; of several submissions to a folder for each",
     )
+    grade.add_argument("--json", type=Path, metavar="FILE", help="write the marks to FILE as Gradescope's results.json")
+    grade.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts to FILE as JUnit XML")
+    grade.add_argument("--keep", action="store_true", help="keep in --out's DIR what was built and what was served")
+    grade.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="submissions at once (default: 1)")
+    grade.add_argument(
+        "--require-isolation",
+        action="store_true",
+        help="do not work where the submission cannot be shut in completely (exit code 3)",
+    )
+    grade.add_argument("-v", "--verbose", action="store_true", help="show every check, and the seconds that it took")
     grade.set_defaults(run=_grade)
-    listing = commands.add_parser("list", help="list the items of a rubric", description="List the items of a rubric.")
-    listing.add_argument("--rubric", default="assignment", metavar="NAME|FILE", help="default: assignment")
-    listing.set_defaults(run=_list)
     return parser
 
 
@@ -101,63 +106,116 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError("seconds are a number of more than 0 and at most 3600")
-    return value
-
-
-def _list(options: argparse.Namespace) -> int:
-    rubric = load(options.rubric, CHECKS)
-    print(f"{rubric.title}: {rubric.total:g} points")
-    for item in rubric.items:
-        worth = f"{item.points:g}" + (f" + {item.memory:g}" if item.memory else "")
-        print(f"{item.number:3}  {worth:>5}  {item.name} ({', '.join(item.checks)})")
-    return ALL_POINTS
+def _jobs(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 64):
+        raise argparse.ArgumentTypeError("jobs are a whole number from 1 to 64")
+    return int(text)
 
 
 def _grade(options: argparse.Namespace) -> int:
-    if not is_submission(options.path):
-        problem = "is no folder and no archive" if options.path.exists() else "is not there"
-        raise WrongUsage(f"{options.path} {problem}; archives are {', '.join(ARCHIVES)}")
-    if options.json and not options.json.absolute().parent.is_dir():
-        raise WrongUsage(f"{options.json}: there is no such folder to write to")
     rubric = load(options.rubric, CHECKS)
     if options.only:
         rubric = rubric.only(options.only)
-    seed = secrets.randbelow(2**32) if options.seed is None else options.seed
+    if options.list:
+        sys.stdout.write(report.contents(rubric))
+        return ALL_POINTS
+    _expect_usable(options)
+    if options.seed is None:
+        options.seed = secrets.randbelow(2**32)
+    if len(options.paths) > 1:
+        return _grade_several(options)
+    return _grade_one(options, rubric)
+
+
+def _expect_usable(options: argparse.Namespace) -> None:
+    """Say what is wrong with the command line before anything is begun. WrongUsage."""
+    if not options.paths:
+        raise WrongUsage("what is to be graded? PATH is missing; see awscheck grade --help")
+    for path in options.paths:
+        if not is_submission(path):
+            problem = "is no folder and no archive" if path.exists() else "is not there"
+            raise WrongUsage(f"{path} {problem}; archives are {', '.join(ARCHIVES)}")
+    for file in filter(None, (options.json, options.junit)):
+        if not file.absolute().parent.is_dir():
+            raise WrongUsage(f"{file}: there is no such folder to write to")
+    if options.json and len(options.paths) > 1:
+        raise WrongUsage("--json holds the marks of one submission; for several there is --out")
+    if options.keep and not options.out:
+        raise WrongUsage("--keep needs --out: where to?")
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        if any(options.out.iterdir()):
+            raise WrongUsage(f"{options.out} is not empty")
+
+
+def _grade_one(options: argparse.Namespace, rubric: Rubric) -> int:
+    (path,) = options.paths
     isolation = Isolation.probe()
+    if options.require_isolation and isolation.missing:
+        raise Trouble(f"not enforced here: {'; '.join(isolation.missing)}")
     if not isolation.network:
         expect_free_port()
-    with _journal(options.keep) as journal, working_folder(options.keep) as folder:
+    with _journal(options.out) as journal, working_folder(options.out if options.keep else None) as folder:
 
-        def record(verdict: report.Verdict) -> None:
+        def record(verdict: Verdict) -> None:
             if journal:
                 journal.write(report.journal_line(verdict))
                 journal.flush()
 
-        result = Grader(options.path, rubric, seed, isolation, folder, record, patience=options.patience).run()
-    sys.stdout.write(report.table(result))
-    if options.json:
-        text = json.dumps(report.gradescope(result), indent=2, ensure_ascii=False) + "\n"
-        options.json.write_text(text, encoding="utf-8")
+        result = Grader(path, rubric, options.seed, isolation, folder, record, _progress).run()
+    _write(options, result)
     if result.unknown:
         return CANNOT_WORK
     return ALL_POINTS if result.score == rubric.total else SOME_LOST
 
 
+def _write(options: argparse.Namespace, result: Report) -> None:
+    """Print the report, and write what was asked for."""
+    text = report.table(result, verbose=options.verbose)
+    sys.stdout.write(text)
+    results = json.dumps(report.gradescope(result), indent=2, ensure_ascii=False) + "\n"
+    if options.out:
+        (options.out / "report.txt").write_text(text, encoding="utf-8")
+    for file in filter(None, (options.json, options.out and options.out / "results.json")):
+        file.write_text(results, encoding="utf-8")
+    for file in filter(None, (options.junit, options.out and options.out / "junit.xml")):
+        junit.write(file, [junit.suite(result)])
+
+
+def _grade_several(options: argparse.Namespace) -> int:
+    """Each by a process of its own, so that none disturbs another; the exit code of the worst."""
+    common = ["--rubric", options.rubric, "--seed", str(options.seed)]
+    common += ["--only", *options.only] if options.only else []
+    for name in ("keep", "require_isolation", "verbose"):
+        common += [f"--{name.replace('_', '-')}"] if getattr(options, name) else []
+    with contextlib.ExitStack() as stack:
+        out = options.out or stack.enter_context(batch.temporary_folder())
+        done = []
+        for one in batch.grade_all(options.paths, common, out, options.jobs):
+            sys.stdout.write(one.text + "\n")
+            sys.stderr.write(one.errors)
+            sys.stdout.flush()
+            done.append(one)
+            _progress(len(done), len(options.paths))
+        sys.stdout.write(batch.summary(done))
+        if options.junit:
+            junit.write(options.junit, [suite for one in done for suite in one.suites()])
+    codes = {one.code for one in done}
+    return next((code for code in (CANNOT_WORK, SOME_LOST) if code in codes), ALL_POINTS)
+
+
+def _progress(done: int, total: int) -> None:
+    """Say on a terminal, and only there, how far it is; the line goes when all is done."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{done} of {total} " if done < total else "\r\x1b[K")
+        sys.stderr.flush()
+
+
 @contextlib.contextmanager
 def _journal(folder: Path | None) -> Iterator[TextIO | None]:
-    """The journal in the folder to keep, which is made; None where nothing is kept."""
+    """The journal in that folder; None where nothing is written."""
     if folder is None:
         yield None
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise WrongUsage(f"{folder} is not empty")
     with (folder / "journal.jsonl").open("w", encoding="utf-8") as stream:
         yield stream

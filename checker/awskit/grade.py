@@ -114,6 +114,10 @@ class Report:
         """Whether the checker could not find out something."""
         return any(result.unknown for result in self.results)
 
+    def of_group(self, group: str) -> list[ItemResult]:
+        """The results of the items of one group."""
+        return [result for result in self.results if result.item.group == group]
+
     @property
     def notes(self) -> list[str]:
         """What is told to the reader and costs nothing, each thing once."""
@@ -295,7 +299,10 @@ class Grader:
         if all(verdict.outcome is Outcome.ERROR for verdict in missing):
             reasons = "; ".join(f"{name}: {cause.reason}" for name, cause in causes.items())
             return Verdict(check, Outcome.ERROR, reason=f"not judged, because this could not be judged: {reasons}")
-        return Verdict(check, Outcome.SKIPPED, reason=f"not tried, because this did not pass: {', '.join(causes)}")
+        listed = {name for item in self.rubric.items for name in item.checks}
+        # A cause that the report does not list by itself is told here.
+        texts = [name if name in listed else f"{name} ({cause.reason})" for name, cause in causes.items()]
+        return Verdict(check, Outcome.SKIPPED, reason=f"not tried, because this did not pass: {', '.join(texts)}")
 
     def _causes(self, verdict: Verdict) -> list[Verdict]:
         """What is at the root of a verdict that is not `passed`: what is to be mended first."""

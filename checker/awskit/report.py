@@ -7,23 +7,28 @@ start of a line, where a terminal or a CI runner could take it for a command.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .grade import ItemResult, Report
 from .model import Outcome, Verdict
+from .rubric import Rubric
 
 LINES = 24  # of one text that a report shows
 WIDTH = 400  # characters of one line of it
 
+# `##[error]` and `##vso[…]` of Azure, `##teamcity[…]`: they act anywhere in a line.
+_COMMAND = re.compile(r"#(?=#(?:vso|teamcity)?\[)")
 _WORDS = {Outcome.FAILED: "failed", Outcome.SKIPPED: "skipped", Outcome.ERROR: "ERROR, costs nothing"}
 
 
 def clean(text: str) -> str:
     """Text that does nothing but stand there: control and format characters (also those that turn the direction of
-    writing) as \\xHH or \\uHHHH; line feeds and tabs stay."""
+    writing) as \\xHH or \\uHHHH, and the # that begins a CI runner's command, too; line feeds and tabs stay."""
+    text = _COMMAND.sub(r"\\x23", text)
     return "".join(
         character
         if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
@@ -42,19 +47,23 @@ def cut(text: str) -> list[str]:
 
 
 def details(report: Report, result: ItemResult) -> Iterator[str]:
-    """For each check of the item that did not pass: why, in short, and what there is to know."""
+    """For each check of the item that did not pass: why, in short, and what there is to know; and all notes."""
     for verdict in result.all_verdicts:
-        if verdict.outcome is Outcome.PASSED:
-            continue
-        yield f"{verdict.check.id} {_WORDS[verdict.outcome]}: {cut(verdict.reason)[0]}"
-        if verdict.outcome is Outcome.SKIPPED:
-            continue
-        for title, text in (("expected", verdict.expected), ("got", verdict.got), ("likely", verdict.likely),
-                            ("exchange", verdict.exchange), ("the server said", verdict.server_log)):  # fmt: skip
-            if text.strip():
-                yield from _block(title, text)
-        if verdict.outcome is Outcome.FAILED:
-            yield f"  rule {', '.join(verdict.check.rules)} of the contract; again: {_again(report, result)}"
+        if verdict.outcome is not Outcome.PASSED:
+            yield f"{verdict.check.id} {_WORDS[verdict.outcome]}: {cut(verdict.reason)[0]}"
+            if verdict.outcome is not Outcome.SKIPPED:
+                yield from explanation(report, result, verdict)
+        yield from (f"{verdict.check.id}: note, costs nothing: {cut(note)[0]}" for note in verdict.notes)
+
+
+def explanation(report: Report, result: ItemResult, verdict: Verdict) -> Iterator[str]:
+    """All there is to know of a verdict that is `failed` or `error`, beside its reason."""
+    for title, text in (("expected", verdict.expected), ("got", verdict.got), ("likely", verdict.likely),
+                        ("exchange", verdict.exchange), ("the server said", verdict.server_log)):  # fmt: skip
+        if text.strip():
+            yield from _block(title, text)
+    if verdict.outcome is Outcome.FAILED:
+        yield f"  rule {', '.join(verdict.check.rules)} of the contract; again: {_again(report, result)}"
 
 
 def _block(title: str, text: str) -> Iterator[str]:
@@ -67,20 +76,42 @@ def _block(title: str, text: str) -> Iterator[str]:
 
 
 def _again(report: Report, result: ItemResult) -> str:
-    return clean(f"awscheck grade {shlex.quote(report.submission)} --seed {report.seed} --only {result.item.number}")
+    rubric = f" --rubric {shlex.quote(report.rubric.name)}" if report.rubric.name not in ("", "assignment") else ""
+    what = f"--seed {report.seed} --only {result.item.number}"
+    return clean(f"awscheck grade {shlex.quote(report.submission)}{rubric} {what}")
 
 
-def table(report: Report) -> str:
-    """The list with marks, for a terminal."""
-    lines = [f"{clean(report.submission)}: {report.rubric.title}, seed {report.seed}", *_surroundings(report), ""]
-    for result in report.results:
-        mark = f"{result.score:g}/{result.max_score:g}"
+def table(report: Report, *, verbose: bool = False) -> str:
+    """The list with marks, for a terminal; `verbose`: with every check and the seconds that it took."""
+    lines = [f"submission {clean(report.submission)}: {report.rubric.title}, seed {report.seed}"]
+    lines += _surroundings(report)
+    group = ""
+    for number, result in enumerate(report.results):
+        if result.item.group != group or not number:
+            group = result.item.group
+            lines += ["", *([f"     {_mark(report.of_group(group)):>9}  {group.upper()}"] if group else [])]
         unknown = "   (not all of it could be judged)" if result.unknown else ""
-        lines.append(f"{result.item.number:3}  {mark:>5}  {result.item.name}{unknown}")
-        lines += [f"            {line}" for line in details(report, result)]
+        lines.append(f"{result.item.number:3}  {_mark([result]):>9}  {result.item.name}{unknown}")
+        if verbose:
+            lines += [f"{'':16}{verdict.seconds:7.3f} s  {verdict.check.id} {verdict.outcome.value}"
+                      for verdict in result.all_verdicts]  # fmt: skip
+        lines += [f"{'':16}{line}" for line in details(report, result)]
     lines += ["", f"{report.score:g} of {report.rubric.total:g} points in {report.seconds:.1f} s"]
     if report.unknown:
         lines.append("Some could not be judged, through no fault of the submission; they count as earned.")
+    return "\n".join(lines) + "\n"
+
+
+def _mark(results: Sequence[ItemResult]) -> str:
+    return f"{sum(result.score for result in results):g}/{sum(result.max_score for result in results):g}"
+
+
+def contents(rubric: Rubric) -> str:
+    """What a rubric holds, for a terminal."""
+    lines = [f"{rubric.title}: {rubric.total:g} points"]
+    for item in rubric.items:
+        worth = f"{item.points:g}" + (f" + {item.memory:g}" if item.memory else "")
+        lines.append(f"{item.number:3}  {worth:>5}  {item.name} ({', '.join(item.checks)})")
     return "\n".join(lines) + "\n"
 
 
@@ -101,6 +132,8 @@ def gradescope(report: Report) -> dict[str, Any]:
             "rubric": report.rubric.title,
             "max_score": report.rubric.total,
             "not_enforced": [clean(text) for text in report.isolation.missing],
+            "notes": [clean(note) for note in report.notes],
+            "groups": {group: _mark(report.of_group(group)) for group in report.rubric.groups},
             "build_log": "\n".join(cut(report.build_log)),
         },
     }
@@ -109,7 +142,7 @@ def gradescope(report: Report) -> dict[str, Any]:
 def _test(report: Report, result: ItemResult) -> dict[str, Any]:
     return {
         "number": str(result.item.number),
-        "name": result.item.name,
+        "name": f"{result.item.group}: {result.item.name}" if result.item.group else result.item.name,
         "score": result.score,
         "max_score": result.max_score,
         "status": "passed" if result.score == result.max_score else "failed",
@@ -129,6 +162,7 @@ def record(verdict: Verdict) -> dict[str, Any]:
         "expected": "\n".join(cut(verdict.expected)),
         "got": "\n".join(cut(verdict.got)),
         "likely": "\n".join(cut(verdict.likely)),
+        "notes": [clean(note) for note in verdict.notes],
     }
 
 

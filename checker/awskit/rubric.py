@@ -56,6 +56,7 @@ class Rubric:
 
     title: str
     items: tuple[Item, ...]
+    name: str = ""  # by which `load` found it
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -90,7 +91,7 @@ def load(name: str, known: Mapping[str, Check]) -> Rubric:
         raise BadRubric(f"rubric {name}: {error.strerror}; with the checker come: {names}") from error
     except UnicodeDecodeError as error:
         raise BadRubric(f"{path}: not UTF-8: {error}") from error
-    return parse(text, known, str(path))
+    return replace(parse(text, known, str(path)), name=name)
 
 
 def parse(text: str, known: Mapping[str, Check], place: str) -> Rubric:

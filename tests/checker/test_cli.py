@@ -25,7 +25,7 @@ NOT_ALLOWED = Path(__file__).with_name("without_namespaces.py")
     "arguments, says",
     [
         ((), "required: COMMAND"),
-        (("grade",), "required: PATH"),
+        (("grade",), "PATH is missing"),
         (("frobnicate",), "invalid choice"),
         (("grade", "/no/such/place"), "is not there"),
         (("grade", PLAIN / "aws.c"), "no folder and no archive"),
@@ -33,10 +33,14 @@ NOT_ALLOWED = Path(__file__).with_name("without_namespaces.py")
         (("grade", PLAIN, "--only", "36"), "no item of this rubric"),
         (("grade", PLAIN, "--seed", "-1"), "a seed is a whole number"),
         (("grade", PLAIN, "--seed", "x"), "a seed is a whole number"),
-        (("grade", PLAIN, "--patience", "0"), "seconds are a number of more than 0"),
-        (("grade", PLAIN, "--patience", "soon"), "seconds are a number of more than 0"),
+        (("grade", PLAIN, "--jobs", "0"), "jobs are a whole number from 1 to 64"),
+        (("grade", PLAIN, "--jobs", "all"), "jobs are a whole number from 1 to 64"),
         (("grade", PLAIN, "--json", "/no/such/folder/results.json"), "there is no such folder"),
-        (("grade", PLAIN, "--keep", PLAIN), "is not empty"),
+        (("grade", PLAIN, "--junit", "/no/such/folder/junit.xml"), "there is no such folder"),
+        (("grade", PLAIN, "--out", PLAIN), "is not empty"),
+        (("grade", PLAIN, "--keep"), "--keep needs --out"),
+        (("grade", PLAIN, BROKEN, "--json", "/tmp/results.json"), "for several there is --out"),
+        (("grade", PLAIN, "/no/such/place"), "is not there"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_one_clear_line(arguments: tuple[object, ...], says: str) -> None:
@@ -49,12 +53,13 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_line(arguments: tuple[object, 
 
 def test_help_names_every_option_and_exit_code() -> None:
     text = awscheck("grade", "--help").text
-    for name in ("--rubric", "--only", "--seed", "--patience", "--json", "--keep", "exit codes"):
+    for name in ("--rubric", "--only", "--list", "--seed", "--out", "--json", "--junit", "--keep", "--jobs",
+                 "--require-isolation", "--verbose", "exit codes"):
         assert name in text
 
 
 def test_the_list_is_the_published_one() -> None:
-    done = awscheck("list")
+    done = awscheck("grade", "--list")
     assert done.code == 0
     assert "90 points" in done.text
     assert len(done.text.splitlines()) == 1 + 35
@@ -78,19 +83,21 @@ def test_results_have_gradescopes_shape(submit: Callable[..., Future[Graded]]) -
 def test_the_same_seed_gives_the_same_marks_and_contents(tmp_path: Path) -> None:
     journals, contents = [], []
     for name in ("one", "two"):
-        done = awscheck("grade", PLAIN, "--seed", 7, "--only", 13, 27, "--keep", tmp_path / name)
+        done = awscheck("grade", PLAIN, "--seed", 7, "--only", 13, 27, "--keep", "--out", tmp_path / name)
         assert done.code == 0, done.text + done.errors
         lines = (tmp_path / name / "journal.jsonl").read_text().splitlines()
-        journals.append([{**json.loads(line), "seconds": 0} for line in lines])
+        assert set(os.listdir(tmp_path / name)) >= {"report.txt", "results.json", "junit.xml", "submission", "site"}
+        verdicts = [{**json.loads(line), "seconds": 0} for line in lines]
+        journals.append(sorted(verdicts, key=lambda verdict: verdict["check"]))
+        checks = [verdict["check"] for verdict in verdicts]
+        # What is needed comes first, each check once; the memory points last.
+        assert checks.index("build.executable") < checks.index("connect.one") < checks.index("dynamic.small_equal")
+        assert set(checks[-2:]) == {"memory.13", "memory.27"}
+        assert len(checks) == len(set(checks))
         contents.append((tmp_path / name / "site" / "dynamic" / "small00.dat").read_bytes())
     assert journals[0] == journals[1]
     assert contents[0] == contents[1]
     assert contents[0] != (tmp_path / "one" / "site" / "static" / "small00.dat").read_bytes()
-    checks = [line["check"] for line in journals[0]]
-    # What is needed comes first, each check once; the memory points last.
-    assert checks.index("build.executable") < checks.index("connect.one") < checks.index("dynamic.small_equal")
-    assert checks[-2:] == ["memory.13", "memory.27"]
-    assert len(checks) == len(set(checks))
 
 
 def test_what_a_submission_prints_cannot_act_on_a_terminal_or_runner(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from awskit import junit
 from awskit.grade import CHECKS, ItemResult, Report
 from awskit.model import Outcome, Verdict
 from awskit.report import LINES, WIDTH, clean, cut, gradescope, table
@@ -61,6 +66,63 @@ def test_an_error_says_that_it_costs_nothing_and_what_could_not_be_enforced_is_l
     assert "4 of 5 points" in text
 
 
+def test_notes_are_told_and_cost_nothing() -> None:
+    verdict = Verdict(CHECKS["static.small_equal"], Outcome.PASSED, notes=("a 404 without\x1b length",))
+    report = _report(ItemResult(ITEM, [verdict, verdict], _verdict(Outcome.PASSED)))
+    assert report.notes == ["a 404 without\x1b length"]
+    assert "note, costs nothing: a 404 without\\x1b length" in table(report)
+    assert gradescope(report)["extra_data"]["notes"] == ["a 404 without\\x1b length"]
+    assert "5 of 5 points" in table(report)
+
+
+def test_groups_are_shown_with_what_they_brought() -> None:
+    item = replace(ITEM, group="files")
+    lost = replace(ITEM, number=18, group="files", points=2, memory=0)
+    other = replace(ITEM, number=19, group="others")
+    results = [ItemResult(item, [_verdict(Outcome.PASSED)], _verdict(Outcome.PASSED)),
+               ItemResult(lost, [_verdict(Outcome.FAILED)]),
+               ItemResult(other, [_verdict(Outcome.PASSED)], _verdict(Outcome.FAILED))]  # fmt: skip
+    text = table(_report(*results))
+    assert "5/7  FILES" in text
+    assert "4/5  OTHERS" in text
+    assert gradescope(_report(*results))["extra_data"]["groups"] == {"files": "5/7", "others": "4/5"}
+
+
+def test_told_in_detail_every_check_has_its_seconds() -> None:
+    verdict = Verdict(CHECKS["static.small_equal"], Outcome.PASSED, seconds=1.25)
+    report = _report(ItemResult(ITEM, [verdict]))
+    assert "1.250 s  static.small_equal passed" in table(report, verbose=True)
+    assert "1.250 s" not in table(report)
+
+
+def test_junit_is_xml_with_a_case_for_each_check(tmp_path: Path) -> None:
+    evil = "]]><x a='\"&\x00\ufffe\ud800\x1b"
+    failed = _verdict(Outcome.FAILED, reason=evil, got=evil, server_log=evil)
+    skipped = Verdict(CHECKS["static.large_equal"], Outcome.SKIPPED, reason="why not")
+    error = Verdict(CHECKS["dynamic.large_equal"], Outcome.ERROR, reason="no tracer", notes=(evil,))
+    passed = Verdict(CHECKS["connect.one"], Outcome.PASSED, seconds=0.5)
+    again = ItemResult(replace(ITEM, number=18), [failed])
+    report = _report(ItemResult(ITEM, [failed, skipped, error, passed]), again)
+    report.submission = evil
+    junit.write(tmp_path / "junit.xml", [junit.suite(report)])
+    (suite,) = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "4", "failures": "1", "errors": "1", "skipped": "1"}  # fmt: skip
+    cases = {(case.get("name") or "").partition(":")[0]: case for case in suite.iter("testcase")}
+    assert list(cases) == ["static.small_equal", "static.large_equal", "dynamic.large_equal", "connect.one"]
+    shown = "]]><x a='\"&\\x00\ufffd\\ud800\\x1b"
+    failure = cases["static.small_equal"].find("failure")
+    assert failure is not None
+    assert failure.get("message") == shown
+    assert f"got: {shown}" in (failure.text or "")
+    assert "--only 17" in (failure.text or "")
+    assert [child.tag for child in cases["static.large_equal"]] == ["skipped"]
+    assert [child.tag for child in cases["dynamic.large_equal"]] == ["error"]
+    assert list(cases["connect.one"]) == []
+    assert cases["connect.one"].get("time") == "0.500"
+    assert suite.findtext("system-out") == f"note: {shown}"
+
+
 def test_an_item_is_an_entry_of_gradescopes() -> None:
     test = gradescope(_report(ItemResult(ITEM, [_verdict(Outcome.PASSED)], _verdict(Outcome.PASSED))))["tests"][0]
     assert (test["score"], test["max_score"], test["status"], test["visibility"]) == (5, 5, "passed", "hidden")
@@ -74,6 +136,8 @@ def test_an_item_is_an_entry_of_gradescopes() -> None:
         ("\x1b[31m\r\a\x7f\x9b", r"\x1b[31m\x0d\x07\x7f\x9b"),
         ("\u202eevil\u2066\u200b\u2028", r"\u202eevil\u2066\u200b\u2028"),
         ("\ud800", r"\ud800"),
+        ("a ##[error]b ##vso[task]c ##teamcity[x] ###[", r"a \x23#[error]b \x23#vso[task]c \x23#teamcity[x] #\x23#["),
+        ("## heading [1]", "## heading [1]"),
     ],
 )
 def test_text_of_a_submission_does_nothing(text: str, shown: str) -> None:

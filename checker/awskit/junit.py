@@ -1,0 +1,72 @@
+"""JUnit XML of a grading: a test case for each check, as CI servers read it.
+
+The shape is that of Jenkins' xUnit plugin (junit-10.xsd). A failure is the server's, an error the checker's.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from pathlib import Path
+
+from .grade import ItemResult, Report
+from .model import Outcome, Verdict
+from .report import clean, cut, explanation
+
+# What XML 1.0 has no way to say (section 2.2), but for what `clean` has spelled out already.
+_IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ELEMENTS = {Outcome.FAILED: "failure", Outcome.SKIPPED: "skipped", Outcome.ERROR: "error"}
+
+
+def write(path: Path, suites: Iterable[ElementTree.Element]) -> None:
+    """Write the file."""
+    root = ElementTree.Element("testsuites")
+    root.extend(suites)
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def suite(report: Report) -> ElementTree.Element:
+    """The grading as one test suite. Each check once, under the first item that names it."""
+    cases: dict[str, tuple[ItemResult, Verdict]] = {}
+    for result in report.results:
+        for verdict in result.all_verdicts:
+            cases.setdefault(verdict.check.id, (result, verdict))
+    outcomes = [verdict.outcome for _, verdict in cases.values()]
+    element = ElementTree.Element(
+        "testsuite",
+        name=_text(report.submission),
+        tests=str(len(cases)),
+        failures=str(outcomes.count(Outcome.FAILED)),
+        errors=str(outcomes.count(Outcome.ERROR)),
+        skipped=str(outcomes.count(Outcome.SKIPPED)),
+        time=f"{report.seconds:.3f}",
+    )
+    properties = ElementTree.SubElement(element, "properties")
+    for name, value in (("rubric", report.rubric.title), ("seed", str(report.seed)), ("score", f"{report.score:g}"),
+                        ("max_score", f"{report.rubric.total:g}")):  # fmt: skip
+        ElementTree.SubElement(properties, "property", name=name, value=_text(value))
+    for result, verdict in cases.values():
+        element.append(_case(report, result, verdict))
+    if report.notes:
+        ElementTree.SubElement(element, "system-out").text = _text("\n".join(f"note: {note}" for note in report.notes))
+    return element
+
+
+def _case(report: Report, result: ItemResult, verdict: Verdict) -> ElementTree.Element:
+    case = ElementTree.Element(
+        "testcase",
+        classname=_text(result.item.group or report.rubric.title),
+        name=_text(f"{verdict.check.id}: {verdict.check.title}"),
+        time=f"{verdict.seconds:.3f}",
+    )
+    if verdict.outcome is not Outcome.PASSED:
+        found = ElementTree.SubElement(case, _ELEMENTS[verdict.outcome], message=_text(cut(verdict.reason)[0]))
+        if verdict.outcome is not Outcome.SKIPPED:
+            found.text = _text("\n".join(explanation(report, result, verdict)))
+    return case
+
+
+def _text(text: str) -> str:
+    return _IMPOSSIBLE.sub("\ufffd", clean(text))
