@@ -117,7 +117,7 @@ class Bench(Judge):
             yield replace(self, server=server, tree=tree)
         finally:
             self.tally.worked += procfs.run_time_ns(server.pid) / 1e9
-            server.stop()
+            server.stop(self.launcher.farewell)
 
     @property
     def faults(self) -> Warden:

@@ -13,6 +13,7 @@ import struct
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from . import namespace, procfs
 from .bench import wait_until
@@ -126,6 +127,9 @@ class BoxedServer(Server):
 class BoxedLauncher(Launcher):
     """Starts `program` in boxes. `wrapper` is put before it inside of the box (valgrind), `tracer` outside (strace).
     `patience` in seconds bounds the wait for readiness."""
+
+    # How it ends is judged by the checks of memory alone; no other waits for one that hangs.
+    farewell: ClassVar[signal.Signals] = signal.SIGKILL
 
     sandbox: Sandbox
     program: Program

@@ -6,7 +6,7 @@ import signal
 import socket
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from .faults import Fault, Warden
@@ -70,6 +70,9 @@ class Server(ABC):
 
 class Launcher(ABC):
     """Starts servers of one kind: the reference's binary, or a submission in its sandbox."""
+
+    # How a check's own server is ended: the reference must end in order after each test.
+    farewell: ClassVar[signal.Signals] = signal.SIGTERM
 
     @abstractmethod
     def start(

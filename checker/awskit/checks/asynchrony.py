@@ -79,29 +79,11 @@ def slow_disk(bench: Bench) -> None:
 
 
 @check(
-    "async.any_order",
-    "reads that complete in another order than they were asked for",
-    "S7",
-    needs=("dynamic.four_in_flight",),
-    own_server=True,
-)
-def any_order(bench: Bench) -> None:
-    targets = [bench.large("dynamic", number) for number in range(3)]
-    with _reads_held(bench, *targets) as (own, clients):
-        # The newer half first, each half last to first, with a sleep of the server between: two turns of its loop.
-        own.faults.release(own.faults.held() // 2, last_first=True)
-        own.wait_idle("half of the reads that were held have completed")
-        own.faults.release(last_first=True)
-        for client, target in zip(clients, targets):
-            own.expect_file(own.read(client, target), target)
-
-
-@check(
     "async.left_meanwhile",
     "clients leave while the reads for them are under way",
     "S1",
     "S7",
-    needs=("async.any_order",),
+    needs=("dynamic.four_in_flight",),
     own_server=True,
 )
 def left_meanwhile(bench: Bench) -> None:
