@@ -48,7 +48,6 @@ _NAMELESS = re.compile(r"<(?:TCP(?:v6)?|socket):\[?\d+\]?>")  # a socket whose t
 _PATH = re.compile(r"\d+<(/[^<>]*)>")
 _IOCB = re.compile(r"aio_lio_opcode=IOCB_CMD_(PREADV?), .*?aio_fildes=\d+<(/[^<>]*)>(.*)", re.DOTALL)
 _LENGTH = re.compile(r"(?:aio_nbytes|iov_len)=(\d+)")
-_OFFSET = re.compile(r"aio_offset=(\d+)")
 _NAME = re.compile(r'(?:(?:AT_FDCWD|\d+)(?:<(/[^<>]*)>)?, )?"((?:[^"\\]|\\.)*)"')  # of an open: directory and name
 _FLAGS = re.compile(r"\bO_[A-Z_]+")
 _WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC")
@@ -114,14 +113,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Ledger:
-    """One request in bytes: for the file at `path`, of the client at `port`. The file's reads are those of all
-    requests for it."""
+    """One request in bytes: for the file at `path`, of the client at `port`. What nobody can tell apart, reads into the
+    server's memory, is of all requests for the file."""
 
     path: str
     port: int
     sent: dict[str, int]  # to the client, by name of call: head and body
     sent_of_file: int  # by sendfile(2), of this file and to this client
-    read: dict[str, int]  # of the file, by name of call, io_submit(2) not among them
+    asked: int  # of the file, by io_submit(2)
+    read: dict[str, int]  # of the file, by name of call, io_submit(2) not among them; what left for others left out
     blocking: Call | None  # the first call that sent or received while the socket was blocking
     opened: tuple[Call, ...]  # how the file was opened
 
@@ -140,12 +140,13 @@ class Trace:
 
     calls: tuple[Call, ...]
 
-    def bytes_read(self, path: str, *names: str) -> int:
-        """Bytes of the file at `path` that these calls took; by default all that read. A mapping counts whole."""
+    def bytes_read(self, path: str, *names: str, port: int | None = None) -> int:
+        """Bytes of the file at `path` that these calls took; by default all that read. A mapping counts whole. With
+        `port`, what went straight to another client is left out."""
         return sum(
             _mapped(call) if call.name == "mmap" else max(call.result or 0, 0)
             for call in self.calls
-            if call.name in (names or READS) and path in call.paths
+            if call.name in (names or READS) and path in call.paths and (not port or call.port in (None, port))
         )
 
     def bytes_sent_by_sendfile(self, path: str, port: int) -> int:
@@ -158,23 +159,17 @@ class Trace:
                 total += call.result if call.result and call.port == port else 0
         return total
 
-    def read_by_aio(self, path: str, size: int) -> int:
-        """How many of the first `size` bytes of the file at `path` were asked for by reads that io_submit(2) accepted.
-        Bytes asked for twice count once, so that a piece may be tried first in one way and then in another."""
-        parts: list[tuple[int, int]] = []
+    def asked_by_aio(self, path: str) -> int:
+        """How many bytes of the file at `path` were asked for by reads that io_submit(2) accepted. A read may ask for
+        more than the file has, and a piece may be asked for again in another way: which bytes came is seen in them."""
+        total = 0
         for call in self.calls:
             if call.name == "io_submit" and (call.result or 0) > 0:
                 for text in call.arguments.split("{aio_data=")[1:][: call.result]:
                     control_block = _IOCB.search(text)
-                    offset = _OFFSET.search(text)
-                    if control_block and offset and control_block[2] == path:
-                        length = sum(map(int, _LENGTH.findall(control_block[3])))
-                        parts.append((int(offset[1]), int(offset[1]) + length))
-        covered = end = 0
-        for start, stop in sorted(parts):
-            covered += max(0, min(stop, size) - max(start, end))
-            end = max(end, min(stop, size))
-        return covered
+                    if control_block and control_block[2] == path:
+                        total += sum(map(int, _LENGTH.findall(control_block[3])))
+        return total
 
     def ledger(self, path: str, port: int) -> Ledger:
         """What became of the request of the client at `port` for the file at `path`. Trouble if strace lost track."""
@@ -183,11 +178,13 @@ class Trace:
             if call.name in SENDS and call.port == port and (call.result or 0) > 0:
                 sent[call.name] = sent.get(call.name, 0) + (call.result or 0)
         read = {name: self.bytes_read(path, name) for name in READS}
+        read["sendfile"] = self.bytes_read(path, "sendfile", port=port)
         return Ledger(
             path,
             port,
             sent,
             self.bytes_sent_by_sendfile(path, port),
+            self.asked_by_aio(path),
             {name: count for name, count in read.items() if count},
             self.first_blocking(port),
             tuple(call for call in self.calls if call.opened == path),

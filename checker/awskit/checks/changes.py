@@ -12,7 +12,7 @@ def _register(kind: str, likely: str) -> None:
         f"change.{kind}_truncated",
         f"a {kind} file that shrinks while it is sent: the end, and no filling up",
         "S6" if kind == "static" else "S7",
-        needs=(f"{kind}.large_equal", f"pieces.{kind}_slow_reader"),
+        needs=("static.small_equal", f"pieces.{kind}_slow_reader"),
     )
     def truncated(bench: Bench) -> None:
         target = bench.tree.pair("shrinks.dat", HUGE)[kind]

@@ -13,7 +13,7 @@ from ..reply import Ending, Reply
 
 FIFTY = 50
 MANY = 200
-IN_FLIGHT = (300_000, 2048, 150_000, 70_000)  # sizes that differ, in no order: whose bytes are whose is seen
+IN_FLIGHT = (256 * KIB, 2 * KIB, 128 * KIB, 64 * KIB)  # sizes that differ, in no order: whose bytes are whose is seen
 SAMPLE = 64 * KIB  # so much is read of a transfer of which not all is
 
 

@@ -172,7 +172,7 @@ def no_spin(bench: Bench) -> None:
     "descriptors.for_files",
     "no descriptor left for the file: refused or served later, and alive",
     "S15",
-    needs=("descriptors.exhausted", "dynamic.small_equal"),
+    needs=("descriptors.exhausted", "mixed.fifty_at_once"),
     own_server=True,
 )
 def for_files(bench: Bench) -> None:
