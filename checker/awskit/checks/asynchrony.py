@@ -70,7 +70,7 @@ def slow_disk(bench: Bench) -> None:
     with _reads_held(bench, target) as (own, [client]):
         _expect_others_served(
             own,
-            [own.small("static"), own.small("static", 1)],
+            [own.small("static", 1), own.small("static", 2)],
             f"while the disk has not answered the reads for {target}",
             "io_getevents is called right after io_submit, and waits there: the reading is asynchronous in name only",
         )
