@@ -25,7 +25,7 @@ LINE = 160  # and so many bytes of each
 RECEIVE = 256 * 1024
 # So long a client that has all that was announced waits for the server's end before it ends its own side. A server that
 # closes does so at once; for any other this is what each request costs. No verdict depends on it.
-GRACE_S = 0.01
+GRACE_S = 0.001
 
 
 @dataclass

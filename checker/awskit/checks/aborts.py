@@ -125,7 +125,7 @@ _register("dynamic", ("abort.static",))
     "ten thousand requests, one after another, and the last is answered as the first",
     "S9",
     "S15",
-    needs=("static.small_equal", "leak.static"),
+    needs=("static.small_equal", "answer.closed", "leak.static"),
 )
 def ten_thousand(bench: Bench) -> None:
     target = bench.small("static")
@@ -134,7 +134,7 @@ def ten_thousand(bench: Bench) -> None:
     while done < REQUESTS:
         for answer in _ask_plainly(bench, request):
             done += 1
-            if not (answer.startswith(b"HTTP/1.") and answer.endswith(body)):
+            if not (answer.startswith(b"HTTP/") and answer.endswith(body)):
                 _tell_of(bench, target, done, answer)
     bench.expect_well(f"{done:,} requests")
 

@@ -44,7 +44,7 @@ _register("dynamic", "a read of 0 bytes before the end of the file is submitted 
     "files that grow while they are sent: as many bytes as announced",
     "S6",
     "S7",
-    needs=tuple(f"pieces.{kind}_slow_reader" for kind in KINDS),
+    needs=("head.length", *(f"pieces.{kind}_slow_reader" for kind in KINDS)),
 )
 def grown(bench: Bench) -> None:
     for kind in KINDS:

@@ -154,7 +154,7 @@ def mixed_fifty(bench: Bench) -> None:
     "two hundred clients at once, for one file",
     "S1",
     "S15",
-    needs=("static.fifty_at_once", "pieces.two"),
+    needs=("static.fifty_at_once", "disconnect.several", "pieces.two"),
 )
 def static_two_hundred(bench: Bench) -> None:
     _serve_at_once(bench, [bench.small("static")] * MANY)

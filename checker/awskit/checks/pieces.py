@@ -72,7 +72,12 @@ def many(bench: Bench) -> None:
     _expect_by_pieces(bench, target, list(range(1, len(request_bytes(target)))), likely)
 
 
-@check("pieces.not_early", "nothing is answered before the head has ended", "S4", needs=("pieces.two", "async.writers"))
+@check(
+    "pieces.not_early",
+    "nothing is answered before the head has ended",
+    "S4",
+    needs=("pieces.two", "async.writers", "dynamic.small_equal", "notfound.static"),
+)
 def not_early(bench: Bench) -> None:
     for target in (bench.small("static"), bench.small("dynamic"), MISSING):
         request = request_bytes(target)

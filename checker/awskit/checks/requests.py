@@ -165,12 +165,23 @@ FILES = ("static.small_equal", "dynamic.small_equal")
 MISSING = ("notfound.static", "notfound.dynamic", "notfound.outside")
 
 
-@check("request.forms", "well-formed requests of all forms", "S11", "S13", needs=(*FILES, "answer.http10"))
+@check(
+    "request.forms",
+    "well-formed requests of all forms",
+    "S11",
+    "S13",
+    needs=(*FILES, *MISSING, "answer.http10", "name.endings"),
+)
 def forms(bench: Bench) -> None:
     expect_group(bench, "forms")
 
 
-@check("request.methods", "other methods than GET are answered, or refused, and harm nobody", "S13", needs=FILES)
+@check(
+    "request.methods",
+    "other methods than GET are answered, or refused, and harm nobody",
+    "S13",
+    needs=(*FILES, *MISSING),
+)
 def methods(bench: Bench) -> None:
     expect_group(bench, "methods")
 

@@ -53,7 +53,7 @@ for _kind in KINDS:
     _register(_kind)
 
 
-@check("size.static_3g_head", "Content-Length of a file of 3 GiB", "S5", needs=("size.static_large",))
+@check("size.static_3g_head", "Content-Length of a file of 3 GiB", "S5", needs=("size.static_large", "head.length"))
 def static_3g_head(bench: Bench) -> None:
     target = "/static/sparse-3g.dat"
     bench.tree.sparse(target, SPARSE)
