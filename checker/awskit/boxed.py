@@ -20,7 +20,7 @@ from .bench import wait_until
 from .faults import Fault
 from .model import Failure, Trouble
 from .process import Process
-from .sandbox import MIB, Limits, Sandbox
+from .sandbox import MIB, Access, Limits, Sandbox
 from .server import HOST, Exit, Launcher, Server
 from .tree import Tree
 from .vigil import PATIENCE_S, Vigil
@@ -58,6 +58,11 @@ class Program:
             return False
         start, size, count = *struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54)
         return all(struct.unpack_from("<I", data, start + at * size)[0] != PT_INTERP for at in range(count))
+
+
+def _half_of_all_requests() -> int:
+    """fs.aio-max-nr is one figure for the machine: one submission is not to take what its neighbours need."""
+    return int(Path("/proc/sys/fs/aio-max-nr").read_text()) // 2
 
 
 def expect_free_port() -> None:
@@ -201,8 +206,8 @@ class BoxedLauncher(Launcher):
         network: namespace.NetworkNamespace | None,
     ) -> BoxedServer:
         folder = self.sandbox.mount(self.program.folder, "/submission")
-        site = self.sandbox.mount(tree.root, "/site")
-        limits = Limits(cpu_seconds=300, file_bytes=64 * MIB, open_files=nofile)
+        site = self.sandbox.mount(tree.root, "/site", Access.KEEP)
+        limits = Limits(cpu_seconds=300, file_bytes=64 * MIB, open_files=nofile, aio_requests=_half_of_all_requests())
         if self.wrapper or self.program.sanitized():
             limits = replace(limits, memory_bytes=None)
         command = f"{folder.inside}/{self.program.binary}"

@@ -27,7 +27,7 @@ SENDS = ("sendfile", "write", "writev", "pwritev2", "sendto", "sendmsg", "sendmm
 RECEIVES = ("read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg")
 OPENS = ("open", "openat", "openat2", "creat")
 _OTHERS = ("execve", "execveat", "epoll_ctl", "fcntl", "ioctl",
-           "io_setup", "io_destroy", "io_submit", "io_getevents", "io_pgetevents")  # fmt: skip
+           "io_submit", "io_getevents", "io_pgetevents")  # fmt: skip
 _TRACED = sorted({*READS, *EPOLL_WAITS, *SOCKET_WAITS, *SENDS, *RECEIVES, *OPENS, *_OTHERS})
 STRACE = (
     "/usr/bin/strace", "-f", "-yy", "--seccomp-bpf", "-qq", "-s0", "-e", "signal=none",

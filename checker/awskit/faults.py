@@ -12,7 +12,6 @@ A fault says nothing where it did not hit anything: `Warden.delivered` counts, a
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import threading
@@ -73,16 +72,13 @@ Fault = Cut | Refuse | HoldReads
 
 
 class Warden:
-    """The warden of one server. Make it, start the server behind `line` with `descriptors` passed on, `wait_ready`."""
+    """The warden of one server; `entry.py` brings the two together. `words` are those that enter gets, too."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
-        words = [fault.word() for fault in faults]
+    def __init__(self, words: list[str], gate: socket.socket) -> None:
         self._lock = threading.Lock()
-        self._enter = os.open(program("enter"), os.O_RDONLY | os.O_CLOEXEC)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(CONTROL_SECONDS)
-        gate, self._gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, gate:
+        with theirs:
             self._process = subprocess.Popen(
                 [str(program("warden")), str(theirs.fileno()), str(gate.fileno()), *words],
                 stdin=subprocess.DEVNULL,
@@ -91,19 +87,11 @@ class Warden:
                 pass_fds=(theirs.fileno(), gate.fileno()),
                 start_new_session=True,  # a ^C at the terminal is for the checker to act on
             )
-        self.pid = self._process.pid
-        #: What the server is to inherit, by the same numbers, and what to put before its command line. By its
-        #: descriptor the program is found inside of a box that has no path to it.
-        self.descriptors = (self._enter, self._gate.fileno())
-        self.line = [f"/proc/self/fd/{self._enter}", "--gate", str(self._gate.fileno()), *words, "--"]
+        self.pid = self._process.pid  # what it works at, the server waits for
 
-    def wait_ready(self) -> None:
-        """Return when the filter is installed, once the server's process has been started. Raises Trouble if that is
-        not to be had."""
-        self._let_go()
-        said = self._receive()
-        if said != "ready":
-            raise Trouble(f"no faults can be had here: {said or 'the warden has ended'}")
+    def ready(self) -> bool:
+        """Whether it has the server's calls in hand; waits until it has, or knows that it never will."""
+        return self._receive() == "ready"
 
     def delivered(self) -> int:
         """How many calls were hit so far: cut, refused, or reads held."""
@@ -120,18 +108,11 @@ class Warden:
 
     def close(self) -> None:
         """End the warden. Idempotent."""
-        self._let_go()
         self._control.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5.0)
         self._process.kill()
         self._process.wait()
-
-    def _let_go(self) -> None:
-        if self._enter >= 0:
-            os.close(self._enter)
-            self._enter = -1
-        self._gate.close()
 
     def _ask(self, command: str) -> tuple[int, int]:
         """Send it; the numbers of calls hit and of reads held."""

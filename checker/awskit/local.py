@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 from .bench import wait_until
-from .faults import Fault, Warden
+from .entry import Entry
+from .faults import Fault
 from .model import Failure, Trouble
 from .server import Exit, Launcher, Server
 from .tree import Tree
@@ -26,9 +27,10 @@ _READY = re.compile(r"^listening on port (\d+)$", re.MULTILINE)
 class LocalServer(Server):
     """A child process. Its standard output and error are files in `logs`, kept as long as that directory is."""
 
-    def __init__(self, process: subprocess.Popen[bytes], tree: Tree, logs: Path, warden: Warden | None) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], tree: Tree, logs: Path, entry: Entry | None) -> None:
         self.process = process
-        self.warden = warden
+        self.warden = entry.warden if entry else None
+        self._entry = entry
         self.tree = tree
         self.logs = logs
         self.pid = process.pid
@@ -48,8 +50,8 @@ class LocalServer(Server):
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        if self.warden:
-            self.warden.close()
+        if self._entry:
+            self._entry.close()
         code = self.process.returncode
         return Exit(code, None) if code >= 0 else Exit(None, -code)
 
@@ -106,38 +108,38 @@ class LocalLauncher(Launcher):
     def start(
         self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None, faults: tuple[Fault, ...] = ()
     ) -> LocalServer:
-        warden = Warden(faults) if faults else None
+        entry = Entry(faults=faults) if faults else None
         try:
-            server = self._spawn(tree, args, nofile, warden)
+            server = self._spawn(tree, args, nofile, entry)
         except BaseException:
-            if warden:
-                warden.close()
+            if entry:
+                entry.close()
             raise
         try:
-            if warden:
-                warden.wait_ready()
+            if entry:
+                entry.wait_entered()
             server.wait_ready()
         except BaseException:
             server.stop(signal.SIGKILL)
             raise
         return server
 
-    def _spawn(self, tree: Tree, args: tuple[str, ...], nofile: int | None, warden: Warden | None) -> LocalServer:
+    def _spawn(self, tree: Tree, args: tuple[str, ...], nofile: int | None, entry: Entry | None) -> LocalServer:
         limit = () if nofile is None else ("prlimit", f"--nofile={nofile}:{nofile}", "--")
         logs = Path(tempfile.mkdtemp(prefix="server-", dir=self.scratch))
         identity = {} if self.uid is None else {"user": self.uid, "group": self.uid, "extra_groups": []}
         with (logs / "stdout").open("wb") as stdout, (logs / "stderr").open("wb") as stderr:
             try:
                 process = subprocess.Popen(
-                    [*self.wrapper, *limit, *(warden.line if warden else ()), *self.command(tree, args)],
+                    [*self.wrapper, *limit, *(entry.line if entry else ()), *self.command(tree, args)],
                     stdin=subprocess.DEVNULL,
                     stdout=stdout,
                     stderr=stderr,
                     cwd=tree.root,
                     env={"PATH": os.defpath, **self.environment},
-                    pass_fds=warden.descriptors if warden else (),
+                    pass_fds=entry.descriptors if entry else (),
                     **identity,
                 )
             except OSError as error:
                 raise Trouble(f"cannot start {self.binary}: {error}") from error
-        return LocalServer(process, tree, logs, warden)
+        return LocalServer(process, tree, logs, entry)

@@ -9,7 +9,7 @@ The drawing of the kit, arrows pointing down only:
         checks/*.py     /   mechanism.py, witness.py, evidence.py, memory.py  (what the kernel saw, what valgrind says)
           |            /    handed_in.py, submission.py  (what was handed in, and its build)
           |           /     boxed.py, sandbox.py, process.py, namespace.py  (its server in a box)
-          |          /      faults.py, programs.py, checker/box/*.c  (calls that are cut, refused or held)
+          |          /      entry.py, faults.py, programs.py, checker/box/*.c  (its bounds; calls cut, refused, held)
         bench.py  (what a check is given: a tree, a server, a client; local.py starts the reference's server)
           |     \\
         judge.py client.py  (what a right answer is; an HTTP client that hides nothing)

@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .faults import Warden
+    from .entry import Entry
 
 LOG_HEAD = 64 * 1024  # bytes of a log that are kept from its start, and as many from its end
 
@@ -55,11 +55,12 @@ class Process:
     """A command that runs in a box. `pid` is its own, as this machine numbers it; `init` that of the box's pid 1."""
 
     def __init__(
-        self, popen: subprocess.Popen[bytes], init: int, pid: int, *, group: bool, warden: Warden | None = None
+        self, popen: subprocess.Popen[bytes], init: int, pid: int, *, group: bool, entry: Entry | None = None
     ) -> None:
         assert popen.stdout is not None and popen.stderr is not None
         self._popen = popen
-        self.warden = warden  # ends with the box
+        self.warden = entry.warden if entry else None
+        self._entry = entry
         self._group = group  # no box whose end ends all: kill the process group
         self.pid = pid
         self._init = _pidfd(init)
@@ -105,8 +106,8 @@ class Process:
             if descriptor >= 0:
                 os.close(descriptor)
         self._init = self._own = -1
-        if self.warden:
-            self.warden.close()
+        if self._entry:
+            self._entry.close()
 
 
 def _pidfd(pid: int) -> int:

@@ -23,6 +23,14 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def executable(pid: int) -> str:
+    """The path of the program that it runs, as its own mount namespace has it; "" when it is gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
 def descriptors(pid: int) -> dict[tuple[int, int], str]:
     """What each open descriptor leads to (`socket:[123]`, a path), by (process, descriptor)."""
     links = {}

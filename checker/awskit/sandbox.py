@@ -5,7 +5,7 @@ As a picture, from the outside to the inside:
     [strace]            only for evidence: outside of the box, so that the box cannot touch what it writes
     setpriv             an unprivileged real user id, where the checker is root
     bwrap               own user, pid, mount, IPC and UTS namespaces; nested user namespaces forbidden
-    prlimit, choom      limits, set in the new user namespace, so that processes are counted for this box alone
+    enter               limits, filters and Landlock: see checker/box/enter.c
     [valgrind]          only for the memory points
     the command
 
@@ -19,6 +19,8 @@ What a machine cannot give is left out and listed in `Isolation.missing`, which 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import enum
 import json
 import os
 import subprocess
@@ -27,7 +29,8 @@ from pathlib import Path
 
 from . import namespace, procfs
 from .bench import wait_until
-from .faults import Fault, Warden
+from .entry import Entry
+from .faults import Fault
 from .model import Failure, Trouble
 from .process import Process, becomes_readable
 
@@ -35,6 +38,7 @@ MIB = 1 << 20
 
 NOBODY = 65534  # the real user and group id of a submission where the checker is root
 INFO = "{info}"  # stands for the number of a descriptor that is known later
+LANDLOCK_CREATE_RULESET = 444  # the system call's number, the same on every architecture
 SPAWN_SECONDS = 30.0  # for bwrap to make its namespaces (10 ms measured): bounds a machine that hangs
 
 # What a command finds in the box besides its own folders: the compiler's world, read-only. Debian's compiler is found
@@ -47,13 +51,24 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LC_ALL":
 @dataclass(frozen=True)
 class Limits:
     """What one command may use: seconds on a CPU, processes and threads, bytes of one file, bytes of private memory
-    (None: unlimited, as sanitizers and valgrind reserve terabytes), open files (None: this machine's custom)."""
+    (None: unlimited, as sanitizers and valgrind reserve terabytes), open files (None: this machine's custom), requests
+    that Linux AIO contexts reserve: half of what this machine has for all (None: not bounded)."""
 
     cpu_seconds: int
     processes: int = 256
     file_bytes: int = 256 * MIB
     memory_bytes: int | None = 4096 * MIB
     open_files: int | None = None
+    aio_requests: int | None = None
+
+
+class Access(enum.Enum):
+    """What a box may do with a folder. KEEP: what file permissions allow, but no file is made, removed or renamed; as
+    far as the machine has Landlock, else it is READ."""
+
+    READ = "read"
+    KEEP = "keep"
+    WRITE = "write"
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,7 @@ class Mount:
 
     outside: Path
     inside: str
-    writable: bool = False
+    access: Access = Access.READ
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,8 @@ class Isolation:
 
     network: bool
     box: bool
+    landlock: bool
+    warden: bool
     user: int | None
     missing: tuple[str, ...]
 
@@ -95,7 +112,13 @@ class Isolation:
         trouble = _try_bwrap(user)
         if trouble:
             missing.append(f"no box ({trouble}): files of this machine can be read, processes can be left behind")
-        return cls(network, not trouble, user, tuple(missing))
+        landlock = _has_landlock()
+        if not landlock:
+            missing.append("no Landlock: the document root is read-only for the server, not as a student has it")
+        warden = _try_warden()
+        if warden:
+            missing.append(f"no faults, no bound for Linux AIO contexts ({warden})")
+        return cls(network, not trouble, landlock, not warden, user, tuple(missing))
 
 
 def _is_mapped(number: int) -> bool:
@@ -118,6 +141,28 @@ def _try_bwrap(user: int | None) -> str:
     return process.stderr.decode(errors="replace").strip() if process.returncode else ""
 
 
+def _has_landlock() -> bool:
+    """Whether this kernel has Landlock, and it is switched on (landlock_create_ruleset(2), the version)."""
+    return ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, 1) > 0
+
+
+def _try_warden() -> str:
+    """Why no warden can answer a command's calls here, or "" if one can."""
+    entry = Entry(contexts=1)
+    try:
+        line = [*entry.line, "/usr/bin/true"]
+        popen = subprocess.Popen(line, env={}, stderr=subprocess.PIPE, pass_fds=entry.descriptors)
+        try:
+            _enter(entry, popen)
+        finally:
+            popen.communicate()
+    except Trouble as trouble:
+        return str(trouble)
+    finally:
+        entry.close()
+    return ""
+
+
 def _bwrap(mounts: tuple[Mount, ...], cwd: str, environment: dict[str, str], *, info: bool) -> list[str]:
     """The command line of bwrap up to the command. `info`: it writes the pid of its inner process to INFO."""
     line = ["/usr/bin/bwrap", "--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
@@ -134,7 +179,7 @@ def _bwrap(mounts: tuple[Mount, ...], cwd: str, environment: dict[str, str], *, 
     line += ["--proc", "/proc", "--dev", "/dev"]
     line += ["--size", str(256 * MIB), "--tmpfs", "/tmp", "--size", str(64 * MIB), "--tmpfs", "/dev/shm"]
     for mount in mounts:
-        line += ["--bind" if mount.writable else "--ro-bind", str(mount.outside), mount.inside]
+        line += ["--ro-bind" if mount.access is Access.READ else "--bind", str(mount.outside), mount.inside]
     for name, value in environment.items():
         line += ["--setenv", name, value]
     return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", cwd, "--"]
@@ -146,9 +191,11 @@ class Sandbox:
     def __init__(self, isolation: Isolation) -> None:
         self.isolation = isolation
 
-    def mount(self, outside: Path, inside: str, *, writable: bool = False) -> Mount:
+    def mount(self, outside: Path, inside: str, access: Access = Access.READ) -> Mount:
         """Where a folder will be seen: without a box, at its own path."""
-        return Mount(outside, inside if self.isolation.box else str(outside), writable)
+        if access is Access.KEEP and not (self.isolation.box and self.isolation.landlock):
+            access = Access.READ
+        return Mount(outside, inside if self.isolation.box else str(outside), access)
 
     def own(self, folder: Path) -> None:
         """Give `folder` and all below to the user that commands run as. Links are not followed."""
@@ -177,12 +224,10 @@ class Sandbox:
         the checker itself dies.
         """
         environment = {**ENVIRONMENT, "PATH": f"{tools}:{ENVIRONMENT['PATH']}"} if tools else ENVIRONMENT
-        warden = Warden(faults) if faults else None
-        if warden:
-            command = [*warden.line, *command]
-        line = [*self._setpriv(), *self._box(mounts, cwd, environment), *_limit(limits, self.isolation), *command]
+        entry = Entry(self._bounds(limits, mounts), faults, limits.aio_requests if self.isolation.warden else None)
+        line = [*self._setpriv(), *self._box(mounts, cwd, environment), *entry.line, *command]
         receive, send = os.pipe()
-        inherited = (send, *(warden.descriptors if warden else ()))
+        inherited = (send, *entry.descriptors)
         if tracer:  # as bwrap does by --die-with-parent: a tracer without its checker ends, and so does what it traces
             line = ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", *tracer, *line]
         line = [str(send) if word == INFO else word for word in line]
@@ -190,21 +235,18 @@ class Sandbox:
             popen = self._popen(line, cwd, inherited, network, environment)
         except OSError as error:
             os.close(receive)
-            if warden:
-                warden.close()
+            entry.close()
             raise Trouble(f"cannot start {line[0]}: {error}") from error
         finally:
             os.close(send)
         try:
             init, pid = self._find(popen, receive, bool(tracer))
-            if warden:
-                warden.wait_ready()
-            return Process(popen, init, pid, group=not self.isolation.box, warden=warden)
+            _enter(entry, popen)
+            return Process(popen, init, pid, group=not self.isolation.box, entry=entry)
         except BaseException:
             popen.kill()
             popen.wait()
-            if warden:
-                warden.close()
+            entry.close()
             raise
         finally:
             os.close(receive)
@@ -216,6 +258,23 @@ class Sandbox:
             user = str(self.isolation.user)
             line += ["--reuid", user, "--regid", user, "--clear-groups", "--inh-caps", "-all"]
         return line if self.isolation.box else [*line, "--pdeathsig", "KILL"]
+
+    def _bounds(self, limits: Limits, mounts: tuple[Mount, ...]) -> tuple[str, ...]:
+        """What `enter` sets, in the new user namespace: so processes are counted for this box alone."""
+        # Should the machine's memory run out all the same, the kernel is to kill this first (proc(5), oom_score_adj).
+        words = ["oom:1000", "limit:core:0", f"limit:cpu:{limits.cpu_seconds}", f"limit:fsize:{limits.file_bytes}"]
+        # Outside of a box an ordinary user's own processes would be counted, too.
+        if self.isolation.box or self.isolation.user is not None:
+            words.append(f"limit:nproc:{limits.processes}")
+        if limits.open_files is not None:
+            words.append(f"limit:nofile:{limits.open_files}")
+        if limits.memory_bytes is not None:
+            # Not the address space: every thread of a program reserves some of that, and uses little.
+            words.append(f"limit:data:{limits.memory_bytes}")
+        kept = [f"keep:{mount.inside}" for mount in mounts if mount.access is Access.KEEP]
+        if kept:
+            words += ["write:/tmp", "write:/dev", "write:/proc", *kept]
+        return tuple(words)
 
     def _box(self, mounts: tuple[Mount, ...], cwd: str, environment: dict[str, str]) -> list[str]:
         return _bwrap(mounts, cwd, environment, info=True) if self.isolation.box else []
@@ -261,8 +320,8 @@ class Sandbox:
         tries out the kernel by children that are copies of itself.)"""
 
         def found() -> int:
-            own = _executable(parent)
-            children = (pid for pid in procfs.family(parent)[1:] if _executable(pid) not in ("", own))
+            own = procfs.executable(parent)
+            children = (pid for pid in procfs.family(parent)[1:] if procfs.executable(pid) not in ("", own))
             return next(children, 0) or (-1 if popen.poll() is not None else 0)
 
         try:
@@ -271,22 +330,11 @@ class Sandbox:
             raise Trouble(failure.reason) from failure
 
 
-def _executable(pid: int) -> str:
+def _enter(entry: Entry, popen: subprocess.Popen[bytes]) -> None:
+    """Wait until the command's bounds are in force; Trouble that says what was in the way."""
     try:
-        return os.readlink(f"/proc/{pid}/exe")
-    except OSError:
-        return ""
-
-
-def _limit(limits: Limits, isolation: Isolation) -> list[str]:
-    line = ["/usr/bin/prlimit", "--core=0", f"--cpu={limits.cpu_seconds}", f"--fsize={limits.file_bytes}"]
-    # Outside of a box an ordinary user's own processes would be counted, too.
-    if isolation.box or isolation.user is not None:
-        line.append(f"--nproc={limits.processes}")
-    if limits.open_files is not None:
-        line.append(f"--nofile={limits.open_files}")
-    if limits.memory_bytes is not None:
-        # Not the address space: every thread of a program reserves some of that, and uses little.
-        line.append(f"--data={limits.memory_bytes}")
-    # Should the machine's memory run out all the same, the kernel is to kill this first (proc(5), oom_score_adj).
-    return [*line, "--", "/usr/bin/choom", "-n", "1000", "--"]
+        entry.wait_entered()
+    except Trouble as trouble:
+        popen.kill()
+        said = popen.communicate()[1].decode(errors="replace").strip()
+        raise Trouble(f"{trouble}: {said}" if said else str(trouble)) from trouble

@@ -17,7 +17,7 @@ from .boxed import Program, describe
 from .handed_in import BINARY, Unusable
 from .model import Failure
 from .namespace import NetworkNamespace
-from .sandbox import Limits, Sandbox
+from .sandbox import Access, Limits, Sandbox
 from .server import Exit
 
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
@@ -56,7 +56,7 @@ def build(sandbox: Sandbox, folder: Path, tools: Path | None = None) -> tuple[Pr
     system's. Raises Failure with the compiler's first error."""
     place = find_makefile(folder)
     sandbox.own(folder)
-    mounts = [sandbox.mount(folder, "/submission", writable=True)]
+    mounts = [sandbox.mount(folder, "/submission", Access.WRITE)]
     if tools:
         mounts.append(sandbox.mount(tools, "/tools"))
     cwd = str(PurePosixPath(mounts[0].inside) / place)

@@ -1,13 +1,16 @@
 /*
  * enter.c - the last step into the box: sets the command's bounds from inside, and becomes the command.
  *
- *   enter [--gate FD] [FAULT…] -- COMMAND [ARGUMENT…]
+ *   enter GATE [BOUND…] [FAULT…] -- COMMAND [ARGUMENT…]
  *
- * A seccomp filter (seccomp(2)) is installed that holds for the command and all that it starts:
+ * The bounds are those of bounds.h. Then a seccomp filter (seccomp(2)) is installed that holds for the command and all
+ * that it starts:
  *   - calls by another architecture's numbers (int $0x80, x32) end the process: no filter and no tracer knows them;
  *   - io_uring is not there (ENOSYS): its reads and sends are no system calls, nobody outside would see them;
- *   - the calls that a FAULT is about are referred to the warden, who stays outside. Its end of the filter leaves the
- *     box through the socket FD, and nothing of ours is open any more when the command begins.
+ *   - the calls that a FAULT is about are referred to the warden, who stays outside.
+ *
+ * When all is in force, one byte leaves the box through the socket GATE, and the warden's end of the filter with it, if
+ * there is one. Nothing of ours is open any more when the command begins.
  *
  * Linked statically: it runs where no library can be counted on. Exit codes of its own: 126 could not set the bounds,
  * 127 could not run the command; the reason is on standard error.
@@ -27,6 +30,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "faults.h"
 
 #if defined __x86_64__
@@ -89,9 +93,9 @@ static int install_filter(const struct faults *faults)
     return refers ? listener : -1;
 }
 
-/* Hand the listener out. By sendmmsg(2), which no fault is about: our own calls are already referred to a warden who
+/* Say that all is in force, and hand the listener out, if it is not -1. By sendmmsg(2), which no fault is about: our own calls are already referred to a warden who
  * is still waiting for this. */
-static void hand_out(int gate, int listener)
+static void tell(int gate, int listener)
 {
     char word = '!';
     struct iovec text = {&word, 1};
@@ -99,11 +103,13 @@ static void hand_out(int gate, int listener)
         struct cmsghdr header;
         char room[CMSG_SPACE(sizeof(int))];
     } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-    struct mmsghdr message = {
-        .msg_hdr = {
-            .msg_iov = &text, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room}};
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = &text, .msg_iovlen = 1}};
 
     memcpy(CMSG_DATA(&control.header), &listener, sizeof listener);
+    if (listener >= 0) {
+        message.msg_hdr.msg_control = control.room;
+        message.msg_hdr.msg_controllen = sizeof control.room;
+    }
     if (sendmmsg(gate, &message, 1, 0) != 1)
         give_up(126, "sendmmsg");
 }
@@ -111,22 +117,28 @@ static void hand_out(int gate, int listener)
 int main(int count, char *words[])
 {
     struct faults faults = {0};
-    int gate = -1, at = 1;
+    int at = 2;
+    const char *failed = "arguments";
 
-    if (at + 1 < count && strcmp(words[at], "--gate") == 0) {
-        gate = atoi(words[at + 1]);
-        at += 2;
-    }
+    errno = EINVAL;
+    if (count < 4)
+        give_up(126, failed);
     int first = at;
+    while (at < count && bounds_know(words[at]))
+        at++;
+    int error = bounds_set((size_t)(at - first), words + first, &failed);
+    if (error) {
+        errno = -error;
+        give_up(126, failed);
+    }
+    first = at;
     while (at < count && strcmp(words[at], "--") != 0)
         at++;
     errno = EINVAL;
     if (at + 1 >= count || !faults_read(&faults, (size_t)(at - first), words + first))
         give_up(126, "arguments");
 
-    int listener = install_filter(&faults);
-    if (listener >= 0)
-        hand_out(gate, listener);
+    tell(atoi(words[1]), install_filter(&faults));
     close_range(STDERR_FILENO + 1, ~0U, 0);
     execv(words[at + 1], words + at + 1);
     give_up(127, words[at + 1]);

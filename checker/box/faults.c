@@ -31,6 +31,11 @@ static bool read_fault(struct fault *fault, const char *word)
     *fault = (struct fault){.kind = FAULT_HOLD, .calls = CALLS_AIO};
     if (strcmp(word, "hold") == 0)
         return true;
+    if (sscanf(word, "contexts:%zu%n", &fault->most, &end) == 1 && word[end] == '\0') {
+        fault->kind = FAULT_CONTEXTS;
+        fault->calls = CALLS_SETUP;
+        return true;
+    }
     if (sscanf(word, "refuse:%15[a-z]:%d:%u:%u%n", calls, &fault->error, &fault->first, &fault->every, &end) == 4)
         fault->kind = FAULT_REFUSE;
     else if (sscanf(word, "cut:%15[a-z]:%zu:%15[a-z-]%n", calls, &fault->most, share, &end) == 3)
@@ -84,6 +89,8 @@ enum calls faults_calls(long number)
     case SYS_io_getevents:
     case SYS_io_pgetevents:
         return CALLS_GETEVENTS;
+    case SYS_io_setup:
+        return CALLS_SETUP;
     case SYS_io_destroy:
         return CALLS_DESTROY;
     default:
@@ -99,6 +106,14 @@ bool faults_take_reads(const struct faults *faults)
     return false;
 }
 
+static bool faults_bound_contexts(const struct faults *faults)
+{
+    for (size_t i = 0; i < faults->count; i++)
+        if (faults->list[i].kind == FAULT_CONTEXTS)
+            return true;
+    return false;
+}
+
 bool faults_concern(const struct faults *faults, long number)
 {
     enum calls calls = faults_calls(number);
@@ -108,6 +123,8 @@ bool faults_concern(const struct faults *faults, long number)
     for (size_t i = 0; i < faults->count; i++)
         if (calls != CALLS_OTHER && faults->list[i].calls == calls)
             return true;
+    if (calls == CALLS_DESTROY)
+        return faults_bound_contexts(faults);
     return false;
 }
 

@@ -4,6 +4,7 @@
  *   cut:CALLS:MOST:SHARE            each call moves at most MOST bytes (0: no bound) and SHARE of what it could move
  *   refuse:CALLS:ERROR:FIRST:EVERY  the FIRST-th call, and every EVERY-th after it (0: none), is not run and fails
  *   hold                            reads of files that io_submit(2) accepts stay under way until they are released
+ *   contexts:MOST                   no fault but a bound: io_setup(2) for MOST requests in all, then -EAGAIN
  *
  * CALLS: receive, send, sendfile, accept, submit, wait, getevents; to be cut also aio. SHARE: all, half, all-but-one.
  */
@@ -22,13 +23,14 @@ enum calls {
     CALLS_WAIT,
     CALLS_GETEVENTS,
     CALLS_AIO,
+    CALLS_SETUP,
     CALLS_DESTROY,
     CALLS_OTHER
 };
 
 enum share { SHARE_ALL, SHARE_HALF, SHARE_ALL_BUT_ONE };
 
-enum fault_kind { FAULT_CUT, FAULT_REFUSE, FAULT_HOLD };
+enum fault_kind { FAULT_CUT, FAULT_REFUSE, FAULT_HOLD, FAULT_CONTEXTS };
 
 struct fault {
     enum fault_kind kind;

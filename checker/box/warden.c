@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "contexts.h"
 #include "faults.h"
 #include "queue.h"
 #include "target.h"
@@ -75,6 +76,8 @@ static struct answer decide(const struct call *call, bool again, bool expired)
 {
     enum calls calls = faults_calls(call->number);
     struct fault *refusal = faults_find(&faults, FAULT_REFUSE, calls);
+    struct fault *bound = faults_find(&faults, FAULT_CONTEXTS, CALLS_SETUP);
+    struct answer answer;
 
     switch (calls) {
     case CALLS_RECEIVE:
@@ -83,8 +86,13 @@ static struct answer decide(const struct call *call, bool again, bool expired)
         return transfer(call, &faults, again);
     case CALLS_ACCEPT:
         return transfer_accept(call, &faults);
+    case CALLS_SETUP:
+        return contexts_setup(call, bound ? bound->most : SIZE_MAX);
     case CALLS_DESTROY:
-        return queue_destroy(call);
+        answer = queue_destroy(call);
+        if (bound && answer.kind == ANSWER_RUN)
+            contexts_destroy(call);
+        return answer;
     case CALLS_SUBMIT:
     case CALLS_GETEVENTS:
     case CALLS_WAIT:

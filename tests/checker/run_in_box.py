@@ -1,6 +1,7 @@
 """Run a shell command in a box, in the way a submission's server is run, and pass on what it says and how it ended.
 
-`run_in_box.py COMMAND [SECONDS]`: the document root holds `static/f`; after SECONDS (default 20) all is killed.
+`run_in_box.py COMMAND [SECONDS]`: the document root holds `static/f` and, writable
+for all, `static/g`; after SECONDS (default 20) all is killed.
 In a process of its own, because for an ordinary user making a box moves the whole process into a user namespace.
 """
 
@@ -13,7 +14,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "checker"))
 
 from awskit.namespace import NetworkNamespace  # noqa: E402
-from awskit.sandbox import Isolation, Limits, Sandbox  # noqa: E402
+from awskit.sandbox import Access, Isolation, Limits, Sandbox  # noqa: E402
+
+REQUESTS = 1000  # that Linux AIO contexts may reserve
 
 
 def main() -> int:
@@ -29,9 +32,12 @@ def main() -> int:
         site = folder / "site"
         (site / "static").mkdir(parents=True)
         (site / "static" / "f").write_text("content\n")
-        mount = sandbox.mount(site, "/site")
+        (site / "static" / "g").write_text("content\n")
+        (site / "static" / "g").chmod(0o666)
+        mount = sandbox.mount(site, "/site", Access.KEEP)
         network = NetworkNamespace()
-        process = sandbox.spawn(["/bin/sh", "-c", command], (mount,), mount.inside, Limits(cpu_seconds=10), network)
+        limits = Limits(cpu_seconds=10, aio_requests=REQUESTS)
+        process = sandbox.spawn(["/bin/sh", "-c", command], (mount,), mount.inside, limits, network)
         code = process.wait(seconds)
         process.destroy()
         network.close()

@@ -56,10 +56,70 @@ def test_only_the_compilers_world_and_its_own_folders_are_inside() -> None:
     assert rest.split() == ["ld.so.cache", ".", ".."]
 
 
-@pytest.mark.parametrize("path", ["/site/static/f", "/site/new", "/usr/new", "/new", "/dev/new", "/etc/new"])
+@pytest.mark.parametrize("path", ["/site/new", "/site/static/new", "/usr/new", "/new", "/dev/new", "/etc/new"])
 def test_only_its_tmp_is_writable(path: str) -> None:
     done = box(f"(echo x > {path}) 2>/dev/null && echo written; echo x > /tmp/x && cat /tmp/x /site/static/f")
     assert done.stdout == "x\ncontent\n"
+
+
+def test_the_document_root_is_as_a_student_has_it_and_keeps_its_names() -> None:
+    """A server that opens files for writing is to fail for what it does to them, not because of the box."""
+    done = box(
+        "cd static; : >> g && echo opened; echo more >> g; cat g; rm g; mv g h; mv g /tmp/g; ln g i; ln -s g j; mkdir k"
+        "; mkfifo l; cd ..; rmdir static; ls static"
+    )
+    assert done.stdout == "opened\ncontent\nmore\nf\ng\n"
+
+
+ASK_FOR_CONTEXTS = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+def rings():
+    lines = [line.split()[0].split("-") for line in open("/proc/self/maps") if "[aio]" in line]
+    return {int(start, 16): int(end, 16) - int(start, 16) for start, end in lines}
+
+made = 0
+while made < LIMIT:
+    context = ctypes.c_ulong(0)
+    if libc.syscall(206, ctypes.c_long(REQUESTS), ctypes.byref(context)) != 0:
+        print(made, ctypes.get_errno())
+        break
+    made += 1
+    AFTERWARDS
+else:
+    print(made)
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="by the numbers of its system calls")
+@pytest.mark.parametrize(
+    "requests, limit, afterwards, expected",
+    [
+        (1001, 2, "pass", "0 11\n"),
+        (10, 200, "pass", "100 11\n"),
+        (10, 200, "libc.munmap(context.value, rings()[context.value])", "100 11\n"),
+        (10, 200, "libc.munmap(context.value, rings()[context.value]); libc.syscall(207, context)", "100 11\n"),
+        (200, 12, "libc.syscall(207, context)", "12\n"),
+    ],
+    ids=["too-large", "too-many", "hidden", "hidden-and-said-to-be-gone", "given-back"],
+)
+def test_contexts_are_limited_in_all(requests: int, limit: int, afterwards: str, expected: str) -> None:
+    """1000 requests may be reserved. What was given back may be reserved again; what is hidden stays counted."""
+    code = ASK_FOR_CONTEXTS.replace("REQUESTS", str(requests)).replace("LIMIT", str(limit))
+    done = box(f"/usr/bin/python3 -c '{code.replace('AFTERWARDS', afterwards)}'")
+    assert (done.stdout, done.stderr) == (expected, "")
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="by another architecture's calls")
+def test_calls_that_nobody_outside_would_see_are_not_there() -> None:
+    """io_uring_setup is refused as if it did not exist; int $0x80, with 32-bit numbers, ends the process."""
+    code = "import ctypes; libc = ctypes.CDLL(None, use_errno=True); print(libc.syscall(425, 1, 0), ctypes.get_errno())"
+    assert box(f"/usr/bin/python3 -c '{code}'").stdout == "-1 38\n"
+    source = "int main(void) { long id = 20; __asm__ volatile(\"int $0x80\" : \"+a\"(id)); return id > 0; }"
+    done = box(f"cd /tmp && echo '{source}' | gcc -x c - && ./a.out")
+    assert done.returncode == 256 - signal.SIGSYS
 
 
 def test_there_is_loopback_and_no_other_network() -> None:
@@ -198,7 +258,7 @@ def test_nothing_outlives_a_checker_that_is_killed_while_it_traces(
 
     def traced() -> list[int]:
         family = procfs.family(checker.pid)
-        names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in family if Path(f"/proc/{pid}").exists()]
+        names = [os.path.basename(procfs.executable(pid)) for pid in family]
         return family if "strace" in names and "aws" in names else []
 
     try:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from awskit.faults import Cut, Warden
+from awskit.entry import Entry
+from awskit.faults import Cut
 from awskit.model import Trouble
 from grading import LIMIT_S
-from run_with_faults import FAULTS
 
 RUNNER = Path(__file__).with_name("run_with_faults.py")
 SERVERS = Path(__file__).with_name("servers")
@@ -53,15 +53,8 @@ def run(program: Path, *words: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_correct_server_serves_on(program: Callable[[str], Path], fault: str) -> None:
-    run(program("shared"), "serves", fault)
-
-
-@pytest.mark.parametrize("fault", ["receive-1", "send-eagain", "sendfile-7", "aio-half", "several"])
-@pytest.mark.parametrize("kind", ["static", "raw"])
-def test_it_is_hit_however_it_is_linked(program: Callable[[str], Path], kind: str, fault: str) -> None:
-    run(program(kind), "serves", fault)
+def test_a_correct_server_serves_on_however_it_is_linked(server: Path) -> None:
+    run(server, "serves")
 
 
 def test_each_hit_is_counted_and_nothing_else(server: Path) -> None:
@@ -92,10 +85,10 @@ def test_the_warden_cannot_be_seen_or_reached(program: Callable[[str], Path]) ->
     run(program("probe"), "hides")
 
 
-def test_a_warden_whose_server_never_comes_is_trouble() -> None:
-    warden = Warden((Cut("receive", 1),))
+def test_an_entry_that_nobody_takes_is_trouble() -> None:
+    entry = Entry(faults=(Cut("receive", 1),))
     try:
-        with pytest.raises(Trouble, match="the box was not entered"):
-            warden.wait_ready()
+        with pytest.raises(Trouble, match="could not be bounded"):
+            entry.wait_entered()
     finally:
-        warden.close()
+        entry.close()
