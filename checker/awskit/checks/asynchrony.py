@@ -10,14 +10,37 @@ import contextlib
 import errno
 from collections.abc import Iterator
 
+from .. import procfs
 from ..bench import KINDS, Bench, request_bytes, wait_until
 from ..client import Client
 from ..faults import HoldReads
 from ..model import check
 from ..reply import Ending, Reply
 
+CROWD = 20
 
-@check("async.writers", "a client that stops in mid-request holds up nobody", "S1", needs=("connect.one",))
+
+@check("async.no_thread_each", "a client costs no thread or process of its own", "S1", needs=("connect.several",))
+def no_thread_each(bench: Bench) -> None:
+    request = request_bytes(bench.small("static"))
+    bench.ask(request)  # what is made once, for the first request, is there now
+    before = len(procfs.states(bench.server.pid))
+    with bench.several(CROWD) as clients:
+        for client in clients:
+            client.send(request[: len(request) // 2])
+        for client in clients:
+            bench.wait_consumed(client)
+        more = len(procfs.states(bench.server.pid)) - before
+        if more > CROWD // 2:  # one that is just ending may have been counted before
+            raise bench.failure(
+                f"{CROWD} clients had sent half a request: {more} threads and processes more than the {before} before",
+                got=f"{before + more} threads and processes",
+                expected="a number that does not grow with the clients",
+                likely="a thread or a process for each client, in which everything may block: not what epoll is for",
+            )
+
+
+@check("async.writers", "a client that stops in mid-request holds up nobody", "S1", needs=("async.no_thread_each",))
 def writers(bench: Bench) -> None:
     with bench.connect() as slow:
         slow.send(request_bytes(bench.small("static"))[:20])
@@ -38,7 +61,7 @@ def _register(kind: str) -> None:
         f"async.{kind}_reader",
         f"a client that does not read its {kind} file holds up nobody",
         "S1",
-        needs=(f"{kind}.large_equal",),
+        needs=("async.no_thread_each", f"{kind}.large_equal"),
     )
     def reader(bench: Bench) -> None:
         with bench.stalled(bench.huge(kind)):
@@ -53,6 +76,8 @@ def _register(kind: str) -> None:
 for _kind in KINDS:
     _register(_kind)
 
+
+CROWD = 20
 
 HELD = ("dynamic.large_equal", "mechanism.aio")  # who does not read by AIO has no reads to hold
 
