@@ -214,6 +214,21 @@ class Bench(Judge):
             client.send(request)
             return self.read(client, target)
 
+    def ask_plainly(self, request: bytes, count: int) -> list[bytes]:
+        """`count` clients at once send these bytes by bare sockets, for checks that need thousands: all that came for
+        each; fewer, and the last one b"", where a connection failed or silence lasted for `patience`."""
+        answers = []
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            clients = [stack.enter_context(self.server.connect(timeout=self.patience)) for _ in range(count)]
+            for client in clients:
+                client.sendall(request)
+            for client in clients:
+                answers.append(b"")
+                while piece := client.recv(1 << 16):
+                    answers[-1] += piece
+            return answers
+        return [*answers, b""]
+
     def read(self, client: Client, target: str | None = None) -> Reply:
         """Read all that comes on `client` and compare a 200's body with the tree's file for `target`."""
         return client.reply(self.tree.content(target) if target else None)

@@ -13,7 +13,7 @@ import struct
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from . import namespace, procfs
 from .bench import wait_until
@@ -24,6 +24,9 @@ from .sandbox import MIB, Access, Limits, Sandbox
 from .server import HOST, Exit, Launcher, Server
 from .tree import Tree
 from .vigil import PATIENCE_S, Vigil
+
+if TYPE_CHECKING:
+    from .builds import Builds
 
 PORT = 8888  # contract U2
 TIME_WAIT = 0x06
@@ -141,6 +144,7 @@ class BoxedLauncher(Launcher):
     patience: float = PATIENCE_S
     wrapper: tuple[str, ...] = ()
     tracer: tuple[str, ...] = ()
+    builds: Builds | None = None  # the same submission built otherwise, for checks of its memory
 
     def start(
         self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None, faults: tuple[Fault, ...] = ()
@@ -185,6 +189,10 @@ class BoxedLauncher(Launcher):
             server.stop(signal.SIGKILL)
             raise Trouble(f"port {PORT} still holds closed connections of an earlier run (TIME_WAIT): try again later")
         return server
+
+    def of(self, program: Program) -> BoxedLauncher:
+        """The same for another program."""
+        return replace(self, program=program)
 
     def wrapped(self, *wrapper: str) -> BoxedLauncher:
         """The same with `wrapper` before the program, inside of the box."""

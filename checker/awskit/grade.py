@@ -8,7 +8,6 @@ it. Verdicts are handed to the caller (the journal) as they come.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import signal
 import tempfile
@@ -25,6 +24,7 @@ from . import mechanism as _mechanism_checks  # noqa: F401
 from . import handed_in, memory, procfs, submission
 from .bench import Bench
 from .boxed import BoxedLauncher, Program, describe
+from .builds import Builds
 from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
 from .rubric import Item, Rubric
 from .sandbox import Isolation, Sandbox
@@ -153,7 +153,7 @@ class Grader:
         self.tree = Tree(self.folder / "site", self.seed)
         self.build_log = ""
         self._program: Program | None = None
-        self._for_memory: Program | None = None  # the same for valgrind, if that has to be another
+        self._builds: Builds | None = None
         self._verdicts: dict[str, Verdict] = {}
         self._journalling = threading.Lock()
         self._schedule = Schedule((), _all_needs)
@@ -190,18 +190,7 @@ class Grader:
         folder = self.folder / "submission"
         handed_in.take(self.path, folder)
         self._program, self.build_log = submission.build(self.sandbox, folder)
-        if self._program.hides_memory() and any(item.memory for item in self.rubric.items):
-            self._for_memory = self._build_for_valgrind()
-
-    def _build_for_valgrind(self) -> Program | None:
-        """A second build of a program that valgrind cannot look into as it is. None where it does not succeed; the
-        memory points then say that they could not be judged."""
-        folder, tools = self.folder / "submission-for-valgrind", self.folder / "compilers"
-        submission.make_plain_compilers(tools)
-        with contextlib.suppress(Failure):
-            handed_in.take(self.path, folder)
-            return submission.build(self.sandbox, folder, tools)[0]
-        return None
+        self._builds = Builds(self.path, self.sandbox, self.folder, self._program)
 
     def _work(self) -> None:
         """Judge checks as long as there are any. One thread of several."""
@@ -265,15 +254,13 @@ class Grader:
             verdict = _no_time(check)
         else:
             runs = [(name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server]
-            launcher = self._launcher(self._for_memory)
-            verdict = self._verdict(check, lambda _: memory.judge(launcher, self.tree, self.seed, runs))
+            verdict = self._verdict(check, lambda _: memory.judge(self._launcher(), self.tree, self.seed, runs))
         self._record(verdict)
         return verdict
 
-    def _launcher(self, program: Program | None = None) -> BoxedLauncher:
-        program = program or self._program
-        assert program is not None, "a check ran though the build did not pass"
-        return BoxedLauncher(self.sandbox, program, self.patience)
+    def _launcher(self) -> BoxedLauncher:
+        assert self._program is not None, "a check ran though the build did not pass"
+        return BoxedLauncher(self.sandbox, self._program, self.patience, builds=self._builds)
 
     # -- verdicts -----------------------------------------------------------------------------------------------------
 

@@ -1,246 +1,168 @@
-"""The memory points: the same checks on a server under valgrind, judged by valgrind's own report.
+"""Memory: the same requests once more, on a server whose memory is watched; and what grows from burst to burst.
 
-The report comes through a socket, as XML, while the server runs: valgrind connects before the first instruction of the
-submission, only the first connection is taken, and valgrind keeps its descriptor out of its client's reach. It counts
-only when it is complete, whatever the exit code says: a server that is killed has no report, and no report is no pass.
-So the server is asked to end by a signal, and by another if it does not heed the first.
+Two watchers, because each sees what the other cannot: AddressSanitizer (sanitizer.py) overruns of the stack and of
+global arrays, and at once; valgrind (valgrind.py) leaks, and values that were never set. Both tell the line in the
+submission's own file. valgrind must give a complete report, so a run that was cut short is never a pass.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import signal
-import socket
-import threading
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable
 
-from . import namespace, procfs
-from .bench import Bench, wait_until
-from .boxed import BoxedLauncher, BoxedServer, describe
-from .model import Failure, Trouble
-from .server import HOST
+from . import procfs, sanitizer, valgrind
+from .bench import KINDS, NARROW, Bench, request_bytes
+from .boxed import BoxedLauncher
+from .model import Failure, check
 from .tree import Tree
 
-VALGRIND = "/usr/bin/valgrind"
-PATIENCE = 60.0  # seconds; valgrind makes a server about 20 times slower (measured), and the machine may be busy
-MAX_REPORT = 32 << 20  # bytes; valgrind stops by itself after 1,000 different errors
-JOIN_SECONDS = 10.0  # for the rest of a report after the process has gone
-END_SECONDS = 20.0  # for the leak search, of a server that a signal does end
-# How a server is asked to end. One that heeds neither gets SIGABRT, after which valgrind still reports.
-END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+BURST = 240  # requests of a kind
+AT_ONCE = 4
+BURSTS = 3
+GROWTH = 32 * 1024  # bytes in one burst that are no chance: eight pages
 
-_HARMLESS_KINDS = ("Leak_StillReachable", "Leak_PossiblyLost", "Leak_IndirectlyLost")
-# Uninitialised bytes that valgrind sees handed to the kernel and that are none, or no harm: half of the union in struct
-# epoll_event, which the kernel only hands back; and what is sent to a client: valgrind learns from io_getevents(2) only
-# that asynchronous reads have filled a buffer, and an honest server may take completions from the ring in memory.
-# Whether the right bytes are sent is judged by comparing them.
-_HARMLESS_PARAMETER = re.compile(
-    r"Syscall param (epoll_ctl\(event\)|(socketcall\.)?send|p?writev?2?\().* uninitialised byte\(s\)"
+# Lengths about which a buffer ends: what programmers pick, the name of a file, the path of one.
+EDGES = tuple(edge + step for edge in (128, 256, 512, 1024, 2048, 4096, 8192) for step in range(-2, 3))
+
+
+def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[valgrind.NamedCheck]) -> None:
+    """Run the checks (id and function) on a server with a sanitizer, where it can be had, and on one under valgrind.
+    Returns if neither finds anything and the checks pass under valgrind; Failure; Trouble if the machine cannot."""
+    builds, checks = launcher.builds, list(checks)
+    assert builds is not None, "the grader gives its launchers the submission's builds"
+    if program := builds.sanitized():
+        _judge_sanitized(sanitizer.launcher(launcher.of(program)), tree, seed, checks)
+    valgrind.judge(launcher.of(builds.transparent()), tree, seed, checks)
+
+
+def _judge_sanitized(launcher: BoxedLauncher, tree: Tree, seed: int, checks: list[valgrind.NamedCheck]) -> None:
+    """Only what the sanitizer says counts: what it makes of the server otherwise is not the submission's doing."""
+    server = launcher.launch(tree)
+    try:
+        if server.ready():
+            with contextlib.suppress(Failure):
+                for name, run in checks:
+                    run(Bench(launcher, tree, server, seed, name, launcher.patience))
+        found = sanitizer.finding(server)
+    finally:
+        server.stop(signal.SIGKILL)
+    if found:
+        raise Failure(f"AddressSanitizer: {found.text}", got=found.report[:4000], expected="no memory error")
+
+
+def _register(name: str, title: str, needs: tuple[str, ...], run: Callable[[Bench], None]) -> None:
+    id = f"memory.{name}"
+
+    @check(id, title, "S9", needs=needs, own_server=True)
+    def memory(bench: Bench) -> None:
+        assert isinstance(bench.launcher, BoxedLauncher), "only a submission is judged by these"
+        judge(bench.launcher, bench.tree, bench.seed, [(id, run)])
+
+
+def _files(kind: str) -> Callable[[Bench], None]:
+    def run(bench: Bench) -> None:
+        for target in (bench.small(kind), bench.large(kind), bench.small(kind, 1)):
+            bench.expect_file(bench.get(target), target)
+
+    return run
+
+
+def _missing(bench: Bench) -> None:
+    for target in ("/static/no-such-file.dat", "/dynamic/no-such-file.dat", "/no-such-file.dat"):
+        bench.expect_404(bench.get(target), f"GET {target}")
+
+
+def _leave(bench: Bench) -> None:
+    """Clients leave before they have asked, at once, and in mid-transfer."""
+    request = request_bytes(bench.small("static"))
+    with bench.connect() as client:
+        client.send(request[: len(request) // 2])
+        bench.wait_consumed(client)
+        client.abort()
+    for kind in KINDS:
+        with bench.paused(), bench.connect() as client:
+            client.send(request_bytes(bench.small(kind)))
+            client.abort()
+        with bench.paused(), bench.connect() as client:
+            client.send(request_bytes(bench.huge(kind)))
+        for offset in (1, 100_000):
+            with bench.connect(rcvbuf=NARROW) as client:
+                client.send(request_bytes(bench.huge(kind)))
+                client.receive_exactly(offset)
+                client.abort()
+        with bench.stalled(bench.huge(kind)):
+            pass
+    bench.expect_well("clients left at all stages")
+
+
+def _hostile(bench: Bench) -> None:
+    """Targets, segments and fields of every length at which a buffer ends."""
+    for edge in EDGES:
+        for start in ("/", "/static/", "/dynamic/"):
+            bench.ask(request_bytes(start.ljust(edge, "x")))
+            bench.ask(request_bytes((start + "d/" * edge)[:edge]))
+        bench.ask(request_bytes(bench.small("static"), fields=(f"X: {'x' * edge}",)))
+        bench.ask(request_bytes(bench.small("static"), fields=(f"{'X' * edge}: x",)))
+    for size in (9000, 20_000, 70_000):
+        bench.ask(request_bytes("/static/".ljust(size, "x")))
+        bench.ask(request_bytes(bench.small("static"), fields=(f"X: {'x' * size}",)))
+    for request in (b"GET\r\n\r\n", b"what\r\n\r\n", b"\0" * 9000 + b"\r\n\r\n"):
+        bench.ask(request)
+    bench.expect_well("requests of every length at which a buffer ends")
+
+
+_register("static", "no memory error and no leak: static files", ("static.large_equal",), _files("static"))
+_register(
+    "dynamic",
+    "no memory error and no leak: dynamic files",
+    ("dynamic.large_equal", "memory.static"),
+    _files("dynamic"),
+)
+_register(
+    "notfound",
+    "no memory error and no leak: files that are not there",
+    ("notfound.static", "notfound.dynamic", "notfound.outside"),
+    _missing,
+)
+_register(
+    "clients_leave",
+    "no memory error and no leak: clients that leave",
+    ("memory.dynamic", "abort.dynamic"),
+    _leave,
+)
+_register(
+    "hostile",
+    "no memory error and no leak: requests of every length at which a buffer ends",
+    ("memory.static", "memory.notfound", "request.long_target", "request.long_head", "request.malformed"),
+    _hostile,
 )
 
 
-NamedCheck = tuple[str, Callable[[Bench], None]]  # the id of a check and its function
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One finding: valgrind's sentence, and where in the submission: function, file and line, or ""."""
-
-    text: str
-    place: str
-    stack: tuple[str, ...]
-
-
-class _Listener:
-    """Takes valgrind's report: one connection, in the server's own network namespace."""
-
-    def __init__(self, network: namespace.NetworkNamespace | None) -> None:
-        with network.entered() if network else contextlib.nullcontext():
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.bind((HOST, 0))
-        self._socket.listen(1)
-        self.address = "{}:{}".format(*self._socket.getsockname())
-        self._report = bytearray()
-        self._thread = threading.Thread(target=self._take, daemon=True)
-        self._thread.start()
-
-    def _take(self) -> None:
-        try:
-            connection, _ = self._socket.accept()
-        except OSError:  # closed by `finish`: valgrind never came
-            return
-        self._socket.close()
-        with connection:
-            while len(self._report) < MAX_REPORT and (piece := connection.recv(1 << 16)):
-                self._report += piece
-
-    def finish(self) -> bytes:
-        """The whole report. To be called when the server has ended."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept(2)
-        self._thread.join(JOIN_SECONDS)
-        self._socket.close()
-        return bytes(self._report)
-
-
-def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[NamedCheck]) -> None:
-    """Run the checks (id and function) on a server under valgrind. Returns if they pass and valgrind has nothing to
-    say; Failure if not; Trouble if there is no complete report."""
-    if not Path(VALGRIND).exists():
-        raise Trouble("valgrind is not installed")
-    if why := launcher.program.hides_memory():
-        raise Trouble(f"the program is {why}: valgrind does not see what it allocates")
-    with _started(launcher, tree) as (server, listener):
-        bench = Bench(launcher, tree, server, seed, patience=PATIENCE)
-        if not server.ready():
-            how = "ended" if not server.alive() else "did not listen"
-            errors = _errors(_end(server, listener), server)
-            raise Failure(f"under valgrind the server {how} at its start", got=_show(errors) or server.log()[-2000:])
-        failure = _run(bench, checks)
-        executable = _executable(server.pid)
-        if executable and "memcheck" not in executable:
-            raise Failure("the program replaced itself by another (execve), out of valgrind's sight", got=executable,
-                          expected="one program")  # fmt: skip
-        errors = _errors(_end(server, listener), server)
-    if errors:
-        first = errors[0]
-        more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-        raise Failure(f"valgrind: {first.text}{first.place and ' in ' + first.place}{more}", got=_show(errors))
-    if failure:
-        raise Failure(f"under valgrind: {failure.reason}", got=failure.got, expected=failure.expected,
-                      exchange=failure.exchange, likely=failure.likely) from failure  # fmt: skip
-
-
-@contextlib.contextmanager
-def _started(launcher: BoxedLauncher, tree: Tree) -> Iterator[tuple[BoxedServer, _Listener]]:
-    network = namespace.NetworkNamespace() if launcher.sandbox.isolation.network else None
-    listener = _Listener(network)
-    wrapped = launcher.wrapped(
-        VALGRIND, "--tool=memcheck", "--leak-check=full", "--show-leak-kinds=definite", "--num-callers=24",
-        "--child-silent-after-fork=yes", "--vgdb=no", "--xml=yes", f"--xml-socket={listener.address}",
-    ).patient(PATIENCE)  # fmt: skip
-    try:
-        server = wrapped.launch(tree, network=network)
-    except BaseException:
-        listener.finish()
-        raise
-    try:
-        yield server, listener
-    finally:
-        server.stop(signal.SIGKILL)
-        listener.finish()
-
-
-def _run(bench: Bench, checks: Iterable[NamedCheck]) -> Failure | None:
-    """Run the checks up to the first failure, then let the server finish with all clients: a connection that only
-    epoll still knows would look lost."""
-    failure = None
-    for name, run in checks:
-        try:
-            run(Bench(bench.launcher, bench.tree, bench.server, bench.seed, name, bench.patience))
-        except Failure as caught:
-            failure = caught
-            break
-    unmoved = _Unmoved(bench.server)  # a server that keeps them and sleeps has a leak, which valgrind will tell
-    with contextlib.suppress(Failure):
-        wait_until(lambda: not _clients(bench.server) or unmoved(), bench.patience, "the server lets all clients go")
-    return failure
-
-
-def _clients(server: BoxedServer) -> list[procfs.Connection]:
-    """The connections that the server still holds."""
-    rows = procfs.connections(server.pid)
-    return [row for row in rows if row.local_port == server.port and row.inode and row.state != procfs.LISTEN]
-
-
-def _executable(pid: int) -> str:
-    """What the process runs, "" where it is gone: for valgrind that is its tool, not the submission."""
-    try:
-        return os.readlink(f"/proc/{pid}/exe")
-    except OSError:
-        return ""
-
-
-def _end(server: BoxedServer, listener: _Listener) -> bytes:
-    """Make the server end so that valgrind can report; the report."""
-    with contextlib.suppress(Failure):  # one that outlasts all of this leaves no report
-        for number in END_SIGNALS:
-            server.signal(number)
-            wait_until(_Unmoved(server), END_SECONDS, "the server ends, or sleeps again")
-            if not server.alive():
-                break
-        else:
-            server.signal(signal.SIGABRT)
-            wait_until(lambda: not server.alive(), END_SECONDS, "the server ends")
-    server.stop(signal.SIGKILL)
-    return listener.finish()
-
-
-class _Unmoved:
-    """Is true when the server has ended, or rests: it slept at 50 looks in a row, in waits that an event must
-    end (S). io_destroy(2) and the end of a process also wait, 30 ms and more, but in state D."""
-
-    def __init__(self, server: BoxedServer) -> None:
-        self._server = server
-        self._looks = 0
-        self._ran = -1
-
-    def __call__(self) -> bool:
-        ran = procfs.run_time_ns(self._server.pid)
-        asleep = set(procfs.states(self._server.pid)) == {"S"} and ran == self._ran
-        self._looks = self._looks + 1 if asleep else 0
-        self._ran = ran
-        return self._looks >= 50 or not self._server.alive()
-
-
-def _errors(report: bytes, server: BoxedServer) -> list[Finding]:
-    """What valgrind found, in its order; Trouble if the report is not complete."""
-    try:
-        root = ElementTree.fromstring(report)
-    except ElementTree.ParseError as error:
-        ending = describe(server.stop())
-        raise Trouble(
-            f"valgrind's report is not complete ({len(report):,} bytes, {error}); the server ended by {ending};"
-            f" its last words: {server.stderr()[-400:].strip() or 'none'}"
-        ) from error
-    if [state.text for state in root.iterfind("status/state")][-1:] != ["FINISHED"]:
-        raise Trouble("valgrind's report does not say that it finished")
-    folder = server.command.rpartition("/")[0]
-    found = [_read(error, folder) for error in root.iterfind("error") if not _is_harmless(error)]
-    crash = root.find("fatal_signal")
-    # Its memory errors come before a crash and explain it; a crash by itself is told where there are none.
-    ours = {number.name for number in (*END_SIGNALS, signal.SIGABRT)}
-    if crash is not None and not found and crash.findtext("signame") not in ours:
-        found.append(_read(crash, folder))
-    return found
-
-
-def _is_harmless(error: ElementTree.Element) -> bool:
-    text = error.findtext("what") or ""
-    return error.findtext("kind") in _HARMLESS_KINDS or _HARMLESS_PARAMETER.match(text) is not None
-
-
-def _read(error: ElementTree.Element, folder: str) -> Finding:
-    text = error.findtext("what") or error.findtext("xwhat/text") or f"ended by {error.findtext('signame')}"
-    stack, place = [], ""
-    for frame in error.iterfind("stack[1]/frame"):
-        where = f"{frame.findtext('fn') or frame.findtext('ip')}"
-        if file := frame.findtext("file"):
-            where += f" ({file}:{frame.findtext('line')})"
-        stack.append(where)
-        if not place and (frame.findtext("obj") or "").startswith(folder):
-            place = where
-    return Finding(text, place, tuple(stack))
-
-
-def _show(errors: list[Finding]) -> str:
-    """The first few findings with their stacks."""
-    blocks = ["\n  ".join((error.text, *(f"by {frame}" for frame in error.stack))) for error in errors[:3]]
-    if len(errors) > 3:
-        blocks.append(f"[… {len(errors) - 3} more, not shown]")
-    return "\n".join(blocks)
+@check(
+    "memory.growth",
+    "bursts of the same requests make the server grow no further",
+    "S9",
+    "S15",
+    needs=("memory.dynamic", "memory.notfound", "abort.ten_thousand"),
+)
+def growth(bench: Bench) -> None:
+    """What is lost in every burst, and is no leak to valgrind, because something still points to it."""
+    weights = []
+    for _ in range(1 + BURSTS):
+        for target in (bench.small("static"), "/static/no-such-file.dat"):
+            for _ in range(BURST // AT_ONCE):
+                bench.ask_plainly(request_bytes(target), AT_ONCE)
+        for number in range(4):
+            bench.get(bench.large("dynamic", number))
+        bench.settled_descriptors()
+        weights.append(procfs.memory(bench.server.pid, "RssAnon"))
+    grown = [after - before for before, after in zip(weights, weights[1:])]
+    if min(grown) >= GROWTH:
+        raise Failure(
+            f"{BURSTS} bursts of {BURST} static files, {BURST} that are not there and 4 dynamic ones: memory grew in"
+            f" each, by {', '.join(f'{size:,}' for size in grown)} bytes",
+            got=f"{min(grown) // (2 * BURST):,} bytes for each request, or more",
+            expected="as much memory as after the first burst",
+            likely="what belongs to a connection is kept in a list or table, and never given back",
+        )

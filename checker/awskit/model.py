@@ -6,7 +6,8 @@ The drawing of the kit, arrows pointing down only:
           |                 |  \\
           |               grade.py  report.py, rubric.py
           |              /     |
-        checks/*.py     /   mechanism.py, witness.py, evidence.py, memory.py  (what the kernel saw, what valgrind says)
+        checks/*.py     /   mechanism.py, witness.py, evidence.py  (what the kernel saw)
+          |            /    memory.py, sanitizer.py, valgrind.py, builds.py  (what is wrong with its memory)
           |            /    handed_in.py, submission.py  (what was handed in, and its build)
           |           /     boxed.py, sandbox.py, process.py, namespace.py  (its server in a box)
           |          /      entry.py, faults.py, programs.py, checker/box/*.c  (its bounds; calls cut, refused, held)

@@ -17,25 +17,13 @@ from .boxed import Program, describe
 from .handed_in import BINARY, Unusable
 from .model import Failure
 from .namespace import NetworkNamespace
-from .sandbox import Access, Limits, Sandbox
+from .sandbox import Access, Limits, Mount, Sandbox
 from .server import Exit
 
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 MAKE_FOLDERS = ("", "src", "skel")  # contract U1
+TOOLS = "/tools"  # where a box sees programs of the checker's
 BUILD_SECONDS = 90.0  # a submission compiles in one to two seconds; a hanging one must end
-
-COMPILERS = ("cc", "gcc", "g++", "c++", "c99", "clang", "clang++", "tcc")
-_PLAIN_COMPILER = """\
-#!/bin/sh
-for word; do
-    shift
-    case $word in
-    -static | --static | -static-pie | -fsanitize=*) ;;
-    *) set -- "$@" "$word" ;;
-    esac
-done
-exec "/usr/bin/${0##*/}" "$@"
-"""
 
 _COMPILER_ERROR = re.compile(r"^\S[^:\n]*:\d+(?::\d+)?: (?:fatal )?error: .*$", re.MULTILINE)
 _LINKER_ERROR = re.compile(r"^.*(?:undefined reference to|cannot find -l).*$", re.MULTILINE)
@@ -51,14 +39,17 @@ def find_makefile(folder: Path) -> PurePosixPath:
     raise Unusable("there is no Makefile at the top, in src/ or in skel/", expected="a Makefile")
 
 
-def build(sandbox: Sandbox, folder: Path, tools: Path | None = None) -> tuple[Program, str]:
+def build(
+    sandbox: Sandbox, folder: Path, tools: Path | None = None, covers: tuple[Mount, ...] = ()
+) -> tuple[Program, str]:
     """Run `make` in a box; the program and what make said. Programs in the folder `tools` are found before the
-    system's. Raises Failure with the compiler's first error."""
+    system's, and `covers` are mounted last, over what is there. Raises Failure with the compiler's first error."""
     place = find_makefile(folder)
     sandbox.own(folder)
     mounts = [sandbox.mount(folder, "/submission", Access.WRITE)]
     if tools:
-        mounts.append(sandbox.mount(tools, "/tools"))
+        mounts.append(sandbox.mount(tools, TOOLS))
+    mounts += covers
     cwd = str(PurePosixPath(mounts[0].inside) / place)
     limits = Limits(cpu_seconds=120)
     with contextlib.ExitStack() as stack:
@@ -83,17 +74,6 @@ def build(sandbox: Sandbox, folder: Path, tools: Path | None = None) -> tuple[Pr
     if not os.stat(folder / binary).st_mode & stat.S_IXOTH:
         raise Failure("the file `aws` is not executable for all", got=output, expected="an executable aws")
     return Program(folder, str(binary)), output
-
-
-def make_plain_compilers(folder: Path) -> None:
-    """Fill the new `folder` with compilers that link dynamically and without sanitizers, whatever they are told."""
-    folder.mkdir()
-    folder.chmod(0o755)
-    for name in COMPILERS:
-        if Path("/usr/bin", name).exists():
-            script = folder / name
-            script.write_text(_PLAIN_COMPILER)
-            script.chmod(0o755)
 
 
 def _first_error(output: str) -> str:

@@ -1,7 +1,8 @@
-"""The memory points can be lost, and cannot be had by keeping valgrind from its report."""
+"""The memory points can be lost, and cannot be had by keeping valgrind or a sanitizer from its report."""
 
 from __future__ import annotations
 
+import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from awskit.memory import _is_harmless
+from awskit.valgrind import _is_harmless
 from grading import Graded
 
 # Item 13: answers an HTTP/1.0 request, 2 points and 1 for memory.
-MODES = ("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH", "SHY")
+MODES = ("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH", "SHY", "SUICIDE", "HUSHED")
 Gradings = dict[str, "Future[Graded]"]
 
 
@@ -39,7 +40,9 @@ def test_a_clean_server_gets_the_point_whether_it_heeds_sigterm_or_not(mode: str
     "mode, says",
     [
         ("LEAKY", "77 bytes in 1 blocks are definitely lost in loss record"),
-        ("OVERRUN", "Invalid write of size 1 in write_beyond (null.c:"),
+        ("OVERRUN", "heap-buffer-overflow: WRITE of size 1 in write_beyond (null.c:"),
+        ("HUSHED", "stack-buffer-overflow: WRITE of size 1 in write_beyond_the_stack (null.c:"),
+        ("SUICIDE", "the server ended by SIGKILL"),
         ("ESCAPED", "the program replaced itself by another"),
     ],
 )
@@ -77,13 +80,26 @@ def test_a_program_that_valgrind_cannot_look_into_is_built_again(
     assert "in keep_nothing_of (null.c:" in _output(graded)
 
 
-def test_where_that_is_not_possible_the_point_is_not_judged(
-    submit: Callable[..., Future[Graded]], submission: Callable[..., Path]
+@pytest.mark.parametrize("mode, says", [("LEAKY", "in keep_nothing_of (null.c:"), ("HUSHED", "stack-buffer-overflow")])
+def test_a_compiler_called_by_its_full_path_is_ours_too(
+    mode: str, says: str, submit: Callable[..., Future[Graded]], submission: Callable[..., Path]
 ) -> None:
-    """Not by what valgrind sees of a static program either: errors of the C library's start, and no leak at all."""
-    path = submission("null.c", "-DMODE=LEAKY", "-pthread", "-static", compiler="/usr/bin/gcc")
+    path = submission("null.c", f"-DMODE={mode}", "-pthread", "-static", compiler="/usr/bin/gcc")
     graded = submit(path, "--seed", 1, "--only", 13).result()
-    assert graded.code == 3
+    assert graded.item(13)["score"] == 2, graded.text
+    assert says in _output(graded)
+
+
+def test_a_program_that_cannot_be_looked_into_loses_the_point(
+    submit: Callable[..., Future[Graded]], submission: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Or hiding would be worth a point: here by a compiler of another name, which is linked statically."""
+    path = shutil.copytree(submission("null.c", "-DMODE=LEAKY", "-pthread"), tmp_path / "hidden")
+    (path / "Makefile").write_text(
+        "aws: null.c\n\tln -s /usr/bin/clang hidden\n\t./hidden -DMODE=LEAKY -pthread -static -o aws null.c\n"
+    )
+    graded = submit(path, "--seed", 1, "--only", 13).result()
+    assert graded.item(13)["score"] == 2, graded.text
     assert "linked statically" in _output(graded)
 
 

@@ -7,7 +7,6 @@ server is paused meanwhile: no luck is needed to meet the moment.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -132,26 +131,11 @@ def ten_thousand(bench: Bench) -> None:
     request, body = request_bytes(target), bench.tree.file(target, SMALL).read(0, SMALL)
     done = 0
     while done < REQUESTS:
-        for answer in _ask_plainly(bench, request):
+        for answer in bench.ask_plainly(request, BACKLOG):
             done += 1
             if not (answer.startswith(b"HTTP/") and answer.endswith(body)):
                 _tell_of(bench, target, done, answer)
     bench.expect_well(f"{done:,} requests")
-
-
-def _ask_plainly(bench: Bench, request: bytes) -> list[bytes]:
-    """Some requests at once, by bare sockets, for their number; what came for each, in what time it took."""
-    answers = []
-    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-        clients = [stack.enter_context(bench.server.connect(timeout=bench.patience)) for _ in range(BACKLOG)]
-        for client in clients:
-            client.sendall(request)
-        for client in clients:
-            answers.append(b"")
-            while piece := client.recv(1 << 16):
-                answers[-1] += piece
-        return answers
-    return [*answers, b""]
 
 
 def _tell_of(bench: Bench, target: str, number: int, answer: bytes) -> NoReturn:

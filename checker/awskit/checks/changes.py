@@ -15,7 +15,8 @@ def _register(kind: str, likely: str) -> None:
         needs=("static.small_equal", f"pieces.{kind}_slow_reader"),
     )
     def truncated(bench: Bench) -> None:
-        target = bench.tree.pair("shrinks.dat", HUGE)[kind]
+        target = f"/{kind}/shrinks.dat"
+        bench.tree.file(target, HUGE)
         content = bench.tree.content(target)
         with bench.stalled(target) as [(client, begun)]:
             # To nothing, not to a part: the kernel would zero the rest of a page that is in a socket's queue by now.
@@ -48,7 +49,8 @@ _register("dynamic", "a read of 0 bytes before the end of the file is submitted 
 )
 def grown(bench: Bench) -> None:
     for kind in KINDS:
-        target = bench.tree.pair("grows.dat", HUGE)[kind]
+        target = f"/{kind}/grows.dat"
+        bench.tree.file(target, HUGE)
         with bench.stalled(target) as [(client, begun)]:
             with bench.tree.path(target).open("ab") as stream:
                 stream.write(b"more" * 10000)
@@ -72,7 +74,8 @@ def grown(bench: Bench) -> None:
 )
 def replaced(bench: Bench) -> None:
     for kind in KINDS:
-        target = bench.tree.pair("old.dat", HUGE)[kind]
+        target = f"/{kind}/old.dat"
+        bench.tree.file(target, HUGE)
         with bench.stalled(target) as [(client, begun)]:
             old = bench.tree.content(target)
             bench.tree.text(target, b"new")
