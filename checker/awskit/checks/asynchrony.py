@@ -11,7 +11,7 @@ import errno
 from collections.abc import Iterator
 
 from .. import procfs
-from ..bench import KINDS, Bench, request_bytes, wait_until
+from ..bench import KINDS, Bench, request_bytes
 from ..client import Client
 from ..faults import HoldReads
 from ..model import check
@@ -77,8 +77,6 @@ for _kind in KINDS:
     _register(_kind)
 
 
-CROWD = 20
-
 HELD = ("dynamic.large_equal", "mechanism.aio")  # who does not read by AIO has no reads to hold
 
 
@@ -116,16 +114,15 @@ def left_meanwhile(bench: Bench) -> None:
     with _reads_held(bench, left, left) as (own, gone):
         for client in gone:
             client.abort()
-        own.wait_idle("clients reset the connection, and the disk has not answered the reads for them")
         _expect_others_served(
             own,
-            [own.small("static")],
+            [own.small("static"), own.small("static", 1)],
             "clients left while the reads for them were under way, and",
             "io_destroy waits for the reads that are in flight: a context of theirs must live until they complete",
         )
         with contextlib.ExitStack() as stack:
             clients = [_ask(own, stack, target) for target in stays]
-            own.wait_idle("others have asked for dynamic files, and the disk has not answered")
+            own.expect_answering("clients asked for dynamic files, and the disk has not answered")
             # The reads for those who left complete last: what they write must not be in anybody's buffers.
             own.faults.release(last_first=True)
             for client, target in zip(clients, stays):
@@ -161,19 +158,18 @@ def read_error(bench: Bench) -> None:
 
 @contextlib.contextmanager
 def _reads_held(bench: Bench, *targets: str) -> Iterator[tuple[Bench, list[Client]]]:
-    """A server of its own on a disk that does not answer, and clients who have asked for these files: it has asked for
-    a read, and for all that it will ask for until one completes."""
+    """A server of its own on a disk that does not answer, and clients who have asked for these files."""
     with bench.start(faults=(HoldReads(),)) as own, contextlib.ExitStack() as stack:
         clients = [_ask(own, stack, target) for target in targets]
-        wait_until(own.faults.held, own.patience, "the server asks for a read")
-        own.wait_idle(f"clients have asked for {', '.join(targets)}, and the disk has not answered")
+        own.wait(own.faults.held, "the server asks for a read")
         yield own, clients
 
 
 def _ask(own: Bench, stack: contextlib.ExitStack, target: str) -> Client:
-    """A client who has asked for `target`; closed with `stack`."""
+    """A client whose request for `target` has been received; closed with `stack`."""
     client = stack.enter_context(own.connect())
     client.send(request_bytes(target))
+    own.wait_consumed(client)
     return client
 
 

@@ -111,7 +111,7 @@ def dynamic_four_in_flight(bench: Bench) -> None:
         _wait_reads_held(own)
         while own.faults.held():
             own.faults.release(1, last_first=True)
-            own.wait_idle("one of several reads that were held has completed")  # it has been looked at, by itself
+            own.expect_answering("one of several reads that were held has completed")  # so it was looked at, by itself
         own.faults.release()  # a server that reads one file after another has reads that come now
         own.expect_delivered()
         for client, target in zip(clients, targets):

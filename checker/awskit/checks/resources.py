@@ -140,7 +140,7 @@ def leak_contexts(bench: Bench) -> None:
     "descriptors.exhausted",
     "more clients than descriptors: it lives, and serves when some have left",
     "S15",
-    needs=("static.small_equal", "disconnect.several"),
+    needs=("static.small_equal", "disconnect.several", "pieces.end_in_request"),
     own_server=True,
 )
 def exhausted(bench: Bench) -> None:

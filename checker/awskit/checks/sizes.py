@@ -40,7 +40,7 @@ def _register(kind: str) -> None:
         target = bench.small(kind)
         bench.expect_file(bench.get(target), target)
 
-    @check(f"size.{kind}_large", f"a {kind} file of {LARGE // MIB} MiB", rule, needs=(f"{kind}.large_equal",))
+    @check(f"size.{kind}_large", f"a {kind} file of {LARGE // MIB} MiB", rule, needs=(f"pieces.{kind}_slow_reader",))
     def large(bench: Bench) -> None:
         _serve(bench, kind, LARGE)
 
