@@ -136,9 +136,11 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Trace:
-    """The calls of a server from its start on, in the order in which they returned; then those still waiting."""
+    """The calls of a server from its start on, in the order in which they returned; then those still waiting. `started`:
+    whether the log has that start; without it there are no calls."""
 
     calls: tuple[Call, ...]
+    started: bool = True
 
     def bytes_read(self, path: str, *names: str, port: int | None = None) -> int:
         """Bytes of the file at `path` that these calls took; by default all that read. A mapping counts whole. With
@@ -242,25 +244,25 @@ def parse(text: str, program: str) -> Trace:
         if found is None:
             continue
         thread, rest = int(found[1]), found[2]
+        if resumed := _RESUMED.fullmatch(rest):
+            rest = begun.pop(thread, "") + resumed[1]
+        if call := _CALL.fullmatch(rest):
+            begun.pop(thread, None)
+            if started and thread not in outsiders:
+                calls.append(Call(thread, call[1], call[2], _number(call[3]), call[4]))
+        elif _BEGUN.match(rest):
+            begun[thread] = rest.removesuffix(_UNFINISHED)
+        else:  # `+++ exited with 0 +++`
+            begun.pop(thread, None)
         if not started:
             outsiders.add(thread)
             if rest.startswith(f'execve("{program}"') and rest.endswith("= 0"):
                 started = True
                 outsiders.discard(thread)
-        elif thread not in outsiders:
-            if resumed := _RESUMED.fullmatch(rest):
-                rest = begun.pop(thread, "") + resumed[1]
-            if call := _CALL.fullmatch(rest):
-                begun.pop(thread, None)
-                calls.append(Call(thread, call[1], call[2], _number(call[3]), call[4]))
-            elif _BEGUN.match(rest):
-                begun[thread] = rest.removesuffix(_UNFINISHED)
-            else:  # `+++ exited with 0 +++`
-                begun.pop(thread, None)
     for thread, rest in begun.items():
-        if call := _BEGUN.match(rest):
+        if thread not in outsiders and (call := _BEGUN.match(rest)):
             calls.append(Call(thread, call[1], call[2], None))
-    return Trace(tuple(calls))
+    return Trace(tuple(calls), started)
 
 
 def _number(text: str) -> int:

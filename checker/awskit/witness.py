@@ -38,11 +38,14 @@ class Witness:
     def finish(self) -> Trace:
         """All that it has done, and its end. When every thread sleeps in a call, strace has written all before that; a
         thread that it still holds is in state t. (A signal that the server may handle as it likes would end it later or
-        never: LeakSanitizer, for one, hangs under a tracer.)"""
+        never: LeakSanitizer, for one, hangs under a tracer.) Trouble if the log is not the server's."""
         with contextlib.suppress(Failure):  # a server that never sleeps is ended without that
             self.bench.wait(lambda: set(procfs.states(self.server.pid)) <= {"S"}, "the server sleeps")
         self.server.stop(signal.SIGKILL)
-        return self.trace()
+        trace = self.trace()
+        if not trace.started:
+            raise Trouble("strace's log does not have the start of the server")
+        return trace
 
     def path(self, target: str) -> str:
         """The path under which the server sees the file of `target`."""

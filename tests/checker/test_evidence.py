@@ -28,6 +28,15 @@ def test_a_failed_start_is_no_start() -> None:
     assert parse(line + '8  read(4</site/static/x>, ""..., 4) = 4\n', PROGRAM).calls == ()
 
 
+def test_a_start_that_another_thread_interrupts_is_a_start() -> None:
+    begun, result = STARTED.rstrip().removesuffix(") = 0"), "7  <... execve resumed>)             = 0"
+    log = f"{begun} <unfinished ...>\n5  wait4(7,  <unfinished ...>\n{result}\n"
+    trace = parse(log + '7  read(4</site/static/x>, ""..., 4) = 4\n5  <... wait4 resumed>) = 0\n', PROGRAM)
+    assert trace.started
+    assert [call.name for call in trace.calls] == ["read"]
+    assert not parse(log.replace("= 0", "= -1 ENOENT (No)"), PROGRAM).started
+
+
 def test_sendfile_counts_for_the_client_and_the_file_that_it_names() -> None:
     trace = _trace(
         f"7  sendfile({CLIENT}, 7</site/static/a>, [0] => [2048], 2048) = 2048",
