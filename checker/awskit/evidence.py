@@ -136,8 +136,8 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Trace:
-    """The calls of a server from its start on, in the order in which they returned; then those still waiting. `started`:
-    whether the log has that start; without it there are no calls."""
+    """The calls of a server from its start on, in the order in which they returned; then those still waiting.
+    `started`: whether the log has that start; without it there are no calls."""
 
     calls: tuple[Call, ...]
     started: bool = True
