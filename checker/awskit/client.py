@@ -169,7 +169,8 @@ class Client:
                 if data := self._take(limit):
                     return data
             elif why := vigil.look(lambda: self._unsent(self) > 0):
-                self._end(Ending.SILENCE, "nothing more came", why)
+                ending = Ending.SLOW if vigil.dawdles() else Ending.SILENCE
+                self._end(ending, "reading stopped" if ending is Ending.SLOW else "nothing more came", why)
         return b""
 
     def receive_exactly(self, count: int) -> bytes:

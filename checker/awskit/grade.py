@@ -84,7 +84,7 @@ def _all_needs(name: str) -> tuple[str, ...]:
 
 
 def _no_time(check: Check) -> Verdict:
-    reason = f"not tried, because the server has made the checker wait for {BUDGET_S:g} s in vain"
+    reason = f"not tried, because the server has slept and computed for {BUDGET_S:g} s in the checks before"
     return Verdict(check, Outcome.SKIPPED, reason=reason)
 
 

@@ -163,6 +163,7 @@ def record(verdict: Verdict) -> dict[str, Any]:
         "got": "\n".join(cut(verdict.got)),
         "likely": "\n".join(cut(verdict.likely)),
         "notes": [clean(note) for note in verdict.notes],
+        "cost": round(verdict.cost, 3),
     }
 
 

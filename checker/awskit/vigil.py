@@ -117,9 +117,10 @@ class Vigil:
         self._ran_first = ran if self._ran_first is None else self._ran_first
         if ran - self._ran_first >= WORKED_S * self._scale:
             return f"the server has taken {WORKED_S * self._scale:g} s of CPU time and is not done"
-        return self._slept_too_much()
+        return self.dawdles()
 
-    def _slept_too_much(self) -> str:
+    def dawdles(self) -> str:
+        """Why the server is too slow for this check as a whole, or ""."""
         if self._tally.slept >= SLEPT_S:
             return f"in this check the server slept for {SLEPT_S:g} s in all while it was waited for"
         return ""
@@ -155,4 +156,4 @@ class Vigil:
             raise Trouble(f"in {waited:.0f} s this machine gave the server {self._worked:.1f} s of CPU time")
         if overtime or self._calm >= self._patience:
             return f"nothing came of it for {waited:.0f} s, in which the server ran for {self._worked:.2f} s"
-        return self._slept_too_much()
+        return self.dawdles()

@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_marks_and_contents(tmp_path: Path) -> None
         assert done.code == 0, done.text + done.errors
         lines = (tmp_path / name / "journal.jsonl").read_text().splitlines()
         assert set(os.listdir(tmp_path / name)) >= {"report.txt", "results.json", "junit.xml", "submission", "site"}
-        verdicts = [{**json.loads(line), "seconds": 0} for line in lines]
+        verdicts = [{**json.loads(line), "seconds": 0, "cost": 0} for line in lines]
         journals.append(sorted(verdicts, key=lambda verdict: verdict["check"]))
         checks = [verdict["check"] for verdict in verdicts]
         # What is needed comes first, each check once; the memory points last.

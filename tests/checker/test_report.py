@@ -24,7 +24,7 @@ def _verdict(outcome: Outcome, **more: str) -> Verdict:
 
 def _report(*results: ItemResult, missing: tuple[str, ...] = ()) -> Report:
     rubric = Rubric("The list", tuple(result.item for result in results))
-    return Report("a folder", rubric, 9, Isolation(True, True, None, missing), list(results))
+    return Report("a folder", rubric, 9, Isolation(True, True, True, True, None, missing), list(results))
 
 
 @pytest.mark.parametrize(
