@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from . import procfs
 from .model import Failure
 from .reply import Ending, Reply
 from .server import Server
 from .tree import MIB, Tree
+
+ENDED = "the server's process has ended"
 
 
 class Judge:
@@ -142,9 +145,9 @@ class Judge:
 
     def expect_alive(self, after: str) -> None:
         """The very process that was started still runs."""
-        if not self.server.alive():
+        if self._over():
             raise Failure(
-                f"{after}: the server's process has ended",
+                f"{after}: {ENDED}",
                 got=self.server.log()[-2000:] or "it ended without a word",
                 expected="a running server",
                 likely="SIGPIPE from a send to a client that left, a DIE() on an error that is only one connection's,"
@@ -165,10 +168,14 @@ class Judge:
 
     def failure(self, reason: str, *, got: str, expected: str, exchange: str = "", likely: str = "") -> Failure:
         """The Failure to raise, which says so where the process has ended."""
-        if not self.server.alive():
-            reason += "; and the server's process has ended"
+        if self._over():
+            reason += f"; and {ENDED}"
             likely = likely or "the server died: see its log"
         return Failure(reason, got=got, expected=expected, exchange=exchange, likely=likely)
+
+    def _over(self) -> bool:
+        """Whether the server has ended, or does so now: a reset connection may be the first sign of it."""
+        return not self.server.alive() or procfs.ending(self.server.pid)
 
     def _likely(self, reply: Reply) -> str:
         """The cause that an answer's outline alone suggests, or ""."""

@@ -86,6 +86,18 @@ def states(pid: int) -> str:
     return letters
 
 
+def ending(pid: int) -> bool:
+    """Whether the process, all threads of it, has begun to end: the kernel closes its sockets before it reports the
+    end to anybody."""
+    return all(_exiting(pid, task) for task in _entries(f"/proc/{pid}/task"))
+
+
+def _exiting(pid: int, task: str) -> bool:
+    # Flags are the ninth field, the seventh after the name; PF_EXITING of include/linux/sched.h.
+    fields = _read(f"/proc/{pid}/task/{task}/stat").rpartition(")")[2].split()
+    return len(fields) < 7 or bool(int(fields[6]) & 0x4)
+
+
 def run_time_ns(pid: int) -> int:
     """Time on a CPU so far, all threads, in nanoseconds."""
     total = 0

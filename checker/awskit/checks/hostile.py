@@ -218,7 +218,7 @@ def unreadable(bench: Bench) -> None:
     "request.malformed",
     "what is no HTTP is refused or waited out, what is complete is not waited for, and nobody is harmed",
     "S13",
-    needs=(*FILES, *MISSING),
+    needs=(*FILES, *MISSING, "async.writers"),
 )
 def malformed(bench: Bench) -> None:
     expect_group(bench, "malformed")
