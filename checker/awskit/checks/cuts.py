@@ -82,7 +82,7 @@ _register_cut(
     "send",
     "sends that take a part of the head",
     "S8",
-    ("static.small_equal", "notfound.static"),
+    ("static.small_equal", "head.notfound_length"),
     lambda bench: ([bench.small("static"), MISSING], [bench.small("static"), MISSING]),
     "the head is sent by one send(2), and what it did not take is lost: send_message must go on where it ended",
 )
