@@ -216,6 +216,7 @@ class Grader:
         """Run a check on a server that is started for it."""
         check, launcher, tally = verdict.check, self._launcher(), Tally()
         bench = Bench(launcher, self.tree, _NoServer(), self.seed, check.id, self.patience, tally)
+        self.tree.mend()
         try:
             if check.own_server:
                 check.run(bench)

@@ -20,6 +20,8 @@ KINDS = ("static", "dynamic")
 KIB = 1024
 MIB = 1024 * KIB
 
+FILE_MODE = 0o666
+
 # Contents are made by blocks of this many bytes: any part is to be had without the rest.
 BLOCK = MIB
 
@@ -38,6 +40,15 @@ def _cipher(key: str, index: int) -> bytes:
 
 def _block(key: str, index: int, start: int, end: int) -> bytes:
     return _noise()[start:end].translate(_cipher(key, index))
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """Which file it is, when it was changed and its size; zeros where there is none."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return 0, 0, 0
+    return found.st_ino, found.st_ctime_ns, found.st_size
 
 
 class Content:
@@ -71,7 +82,8 @@ class Content:
 class Tree:
     """A document root below `root`, a directory that is there or can be made. `seed` decides all contents.
 
-    Directories are 0755 and files 0644 whatever the umask: the server may run as another user.
+    Directories are 0755 and files 0666 whatever the umask: the server may run as another user, and may open a file for
+    writing as it may on its author's machine. What it has written is made good by `mend`.
     Methods take targets as a client writes them without any escape: `/static/small00.dat`. Checks that run side by side
     share a tree: the first to ask for a file makes it, and who changes files has names of its own.
     """
@@ -80,6 +92,7 @@ class Tree:
         self.root = root
         self.seed = seed
         self._contents: dict[str, Content] = {}
+        self._stamps: dict[str, tuple[int, int, int]] = {}  # of each file of those, when it was made
         self._making = threading.Lock()
         for folder in (root, *(root / kind for kind in KINDS)):
             self._make_directory(folder)
@@ -166,7 +179,7 @@ class Tree:
         path = self._fresh(target)
         with path.open("wb") as stream:
             stream.truncate(size)
-        path.chmod(0o644)
+        path.chmod(FILE_MODE)
         return path
 
     def truncate(self, target: str) -> None:
@@ -184,7 +197,16 @@ class Tree:
         self._contents.pop(target, None)
         self._add(target, Content(f"{self.seed}{target}", size))
         path.chmod(0)
+        self._stamps[target] = _stamp(path)
         return path
+
+    def mend(self) -> None:
+        """Make those files anew that are not as they were made. Nobody can write into a file, or make it another, and
+        leave its time of change (ctime) as it was; contents are not read."""
+        with self._making:
+            for target, content in list(self._contents.items()):
+                if _stamp(self.path(target)) != self._stamps[target]:
+                    self._add(target, content)
 
     def damaged(self) -> list[str]:
         """The targets whose file on disk is no longer what was made, unreadable ones left out."""
@@ -207,9 +229,9 @@ class Tree:
         with os.fdopen(descriptor, "wb") as stream:
             for chunk in content.chunks():
                 stream.write(chunk)
-            os.fchmod(stream.fileno(), 0o644)
+            os.fchmod(stream.fileno(), FILE_MODE)
         os.replace(name, path)
-        self._contents[target] = content
+        self._contents[target], self._stamps[target] = content, _stamp(path)
         return content
 
     def _fresh(self, target: str) -> Path:
