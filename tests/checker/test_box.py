@@ -10,14 +10,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from awskit import procfs
 from awskit.bench import wait_until
-from grading import AWSCHECK, LIMIT_S, awscheck
+from grading import AWSCHECK, LIMIT_S, ROOT, awscheck
 
 RUNNER = Path(__file__).with_name("run_in_box.py")
 
@@ -249,11 +249,13 @@ def test_a_checker_that_is_asked_to_end_cleans_up(tmp_path: Path) -> None:
 
 
 def test_nothing_outlives_a_checker_that_is_killed_while_it_traces(
-    submission: Callable[..., Path], left_behind: dict[str, str]
+    tmp_path: Path, left_behind: dict[str, str]
 ) -> None:
     """strace stands between the checker and the box, and must pass the end on."""
-    path = submission("null.c", "-DMODE=ALWAYS_404", "-pthread")  # has no epoll: the check waits for it
-    line = [AWSCHECK, "grade", path, "--only", "7"]
+    path = tmp_path / "submission"
+    # It never waits in epoll_wait, and the check waits for it to do so.
+    subprocess.run([ROOT / "fixtures" / "submissions" / "unfold", "defect/poll-before-epoll", path], check=True)
+    line = [AWSCHECK, "grade", path, "--only", "mechanism.epoll"]
     checker = subprocess.Popen(line, stdout=subprocess.DEVNULL, env=left_behind)
 
     def traced() -> list[int]:
