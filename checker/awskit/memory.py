@@ -64,6 +64,9 @@ def _files(kind: str) -> Callable[[Bench], None]:
     def run(bench: Bench) -> None:
         for target in (bench.small(kind), bench.large(kind), bench.small(kind, 1)):
             bench.expect_file(bench.get(target), target)
+        target = bench.huge(kind)
+        with bench.stalled(target) as [(client, begun)]:  # short counts and EAGAIN have paths of their own
+            bench.expect_file(bench.finish(client, begun, target), target)
 
     return run
 
@@ -112,11 +115,16 @@ def _hostile(bench: Bench) -> None:
     bench.expect_well("requests of every length at which a buffer ends")
 
 
-_register("static", "no memory error and no leak: static files", ("static.large_equal",), _files("static"))
+_register(
+    "static",
+    "no memory error and no leak: static files",
+    ("static.large_equal", "pieces.static_slow_reader"),
+    _files("static"),
+)
 _register(
     "dynamic",
     "no memory error and no leak: dynamic files",
-    ("dynamic.large_equal", "memory.static"),
+    ("dynamic.large_equal", "pieces.dynamic_slow_reader", "memory.static"),
     _files("dynamic"),
 )
 _register(

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from .. import procfs
 from ..bench import KINDS, Bench, request_bytes
+from ..client import Client
 from ..model import Failure, check
 
 ROUNDS = 10
 NOFILE = 40
+BEGUN = b"GET /"
 OPENED = 2 * NOFILE  # clients, of whom the server has descriptors for fewer than half
 
 
@@ -136,6 +138,13 @@ def leak_contexts(bench: Bench) -> None:
         ) from failure
 
 
+def _begin(bench: Bench, clients: list[Client]) -> None:
+    """All begin a request, and the server accepts as many as it has room for."""
+    for client in clients:
+        client.send(BEGUN)  # a word, or a listener with TCP_DEFER_ACCEPT would not accept them
+    bench.wait_full()
+
+
 @check(
     "descriptors.exhausted",
     "more clients than descriptors: it lives, and serves when some have left",
@@ -147,9 +156,7 @@ def exhausted(bench: Bench) -> None:
     bench.small("static")
     with bench.start(nofile=NOFILE) as own:
         with own.several(OPENED) as clients:
-            for client in clients:
-                client.send(request_bytes(own.small("static"))[:5])
-            own.wait_full()
+            _begin(own, clients)
             own.expect_alive(f"{OPENED} clients with at most {NOFILE} descriptors")
         own.expect_well(f"{OPENED} clients with at most {NOFILE} descriptors came, and left")
 
@@ -163,16 +170,16 @@ def exhausted(bench: Bench) -> None:
 )
 def no_spin(bench: Bench) -> None:
     with bench.start(nofile=NOFILE) as own:
-        with own.several(OPENED):
-            own.wait_full()
-            own.wait_idle(f"{OPENED} silent clients with at most {NOFILE} descriptors")
+        with own.several(OPENED) as clients:
+            _begin(own, clients)
+            own.wait_idle(f"{OPENED} clients with at most {NOFILE} descriptors")
 
 
 @check(
     "descriptors.for_files",
     "no descriptor left for the file: refused or served later, and alive",
     "S15",
-    needs=("descriptors.exhausted", "mixed.fifty_at_once"),
+    needs=("descriptors.no_spin", "mixed.fifty_at_once", "leak.static", "leak.dynamic", "leak.notfound"),
     own_server=True,
 )
 def for_files(bench: Bench) -> None:
@@ -180,8 +187,9 @@ def for_files(bench: Bench) -> None:
         bench.small(kind)
     with bench.start(nofile=NOFILE) as own:
         with own.several(OPENED) as clients:
+            _begin(own, clients)
             for number, client in enumerate(clients):
-                client.send(request_bytes(own.small(KINDS[number % 2])))
+                client.send(request_bytes(own.small(KINDS[number % 2]))[len(BEGUN) :])
             for number, client in enumerate(clients):
                 reply = own.read(client, own.small(KINDS[number % 2]))
                 client.close()  # a server that lingers waits for that, with a descriptor in its hand
