@@ -18,10 +18,19 @@ _DATE = re.compile(
     r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT"
 )
 
+_FIELD = re.compile(r"[A-Za-z][A-Za-z-]*:")  # legal in a reason, and never meant there
+
 
 @check("head.grammar", "every response head keeps to RFC 9112's grammar", "S5", needs=NEEDS)
 def head_grammar(bench: Bench) -> None:
     for target, reply, head in _heads(bench):
+        if field := _FIELD.search(head.reason):
+            bench.fail(
+                reply,
+                f"GET {target}: a field stands in the status line, whose reason is {head.reason!r}",
+                expected=f"a line end (CRLF) before {field[0]}",
+                likely="the line end after the reason is missing",
+            )
         if head.faults:
             bench.fail(
                 reply,
