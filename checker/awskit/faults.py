@@ -28,7 +28,8 @@ class Cut:
     """Each of these calls moves at most `most` bytes (0: no bound) and at most `share` of what it could move.
 
     `calls`: "receive" (read, readv, recv, recvfrom, recvmsg on a connection), "send" (write, writev, send, sendto,
-    sendmsg on a connection), "sendfile", or "aio": each read that io_submit accepts, of which the event then tells.
+    sendmsg on a connection), "sendfile", "aio": each read that io_submit accepts, of which the event then tells; or
+    "submit": io_submit accepts so many reads of those that it is given.
     `share`: "" (all), "half", "all-but-one". One byte at least is moved; O_DIRECT reads end at a block's edge."""
 
     calls: str

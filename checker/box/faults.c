@@ -101,7 +101,8 @@ enum calls faults_calls(long number)
 bool faults_take_reads(const struct faults *faults)
 {
     for (size_t i = 0; i < faults->count; i++)
-        if (faults->list[i].calls == CALLS_AIO)
+        if (faults->list[i].calls == CALLS_AIO ||
+            (faults->list[i].kind == FAULT_CUT && faults->list[i].calls == CALLS_SUBMIT))
             return true;
     return false;
 }

@@ -303,12 +303,17 @@ static unsigned long held_of(const struct call *call)
 
 struct answer queue_submit(const struct call *call, struct faults *faults)
 {
+    struct fault *cut = faults_find(faults, FAULT_CUT, CALLS_SUBMIT);
     long count = (long)call->arguments[1];
     struct ring ring;
     uint64_t block;
 
     if (count <= 0 || !read_ring(call->process, call->arguments[0], &ring))
         return answer_run();
+    if (cut && fault_cut(cut, (size_t)count) < (size_t)count) {
+        count = (long)fault_cut(cut, (size_t)count);
+        cut->hits++;
+    }
     for (long i = 0; i < count; i++) {
         int error = EFAULT;
         if (!read_ring(call->process, call->arguments[0], &ring) || held_count >= HELD_MAX ||
