@@ -26,7 +26,7 @@ REQUESTS = 10_000
     "clients reset the connection with half a request sent",
     "S9",
     "S16",
-    needs=("disconnect.one",),
+    needs=("disconnect.one", "static.small_equal"),  # a server that does nothing survives everything
 )
 def before_answer(bench: Bench) -> None:
     request = request_bytes(bench.small("static"))

@@ -20,7 +20,12 @@ from ..reply import Ending, Reply
 CROWD = 20
 
 
-@check("async.no_thread_each", "a client costs no thread or process of its own", "S1", needs=("connect.several",))
+@check(
+    "async.no_thread_each",
+    "a client costs no thread or process of its own",
+    "S1",
+    needs=("connect.several", "static.small_equal"),
+)
 def no_thread_each(bench: Bench) -> None:
     request = request_bytes(bench.small("static"))
     bench.ask(request)  # what is made once, for the first request, is there now

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..bench import KINDS, Bench
+from ..bench import KIB, KINDS, Bench
 from ..model import check
 
 RULES = {"static": ("S2", "S6"), "dynamic": ("S2", "S7", "S8")}
 
 
-def _register(kind: str, size: str, pick: Callable[[Bench], str], *needs: str) -> None:
+def _register(kind: str, size: str, pick: Callable[[Bench], list[str]], *needs: str) -> None:
     """The two checks of one kind and size: received, and equal. `needs` are the kind's checks of what is simpler."""
 
     @check(
@@ -20,8 +20,8 @@ def _register(kind: str, size: str, pick: Callable[[Bench], str], *needs: str) -
         needs=tuple(f"{kind}.{need}_received" for need in needs) or ("connect.one",),
     )
     def received(bench: Bench) -> None:
-        target = pick(bench)
-        bench.expect_received(bench.get(target), target)
+        for target in pick(bench):
+            bench.expect_received(bench.get(target), target)
 
     @check(
         f"{kind}.{size}_equal",
@@ -30,8 +30,8 @@ def _register(kind: str, size: str, pick: Callable[[Bench], str], *needs: str) -
         needs=(f"{kind}.{size}_received", *(f"{kind}.{need}_equal" for need in needs)),
     )
     def equal(bench: Bench) -> None:
-        target = pick(bench)
-        bench.expect_equal(bench.get(target), target)
+        for target in pick(bench):
+            bench.expect_equal(bench.get(target), target)
 
 
 def _register_sequence(kind: str) -> None:
@@ -44,9 +44,14 @@ def _register_sequence(kind: str) -> None:
             bench.expect_file(bench.get(target), target)
 
 
+def _small(bench: Bench, kind: str) -> list[str]:
+    """Two sizes: a server that says the same to everybody may have guessed the length of one."""
+    return [bench.small(kind), bench.tree.pair("smaller.dat", KIB)[kind]]
+
+
 for _kind in KINDS:
-    _register(_kind, "small", lambda bench, kind=_kind: bench.small(kind))
-    _register(_kind, "large", lambda bench, kind=_kind: bench.large(kind), "small")
+    _register(_kind, "small", lambda bench, kind=_kind: _small(bench, kind))
+    _register(_kind, "large", lambda bench, kind=_kind: [bench.large(kind)], "small")
     _register_sequence(_kind)
 
 
