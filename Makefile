@@ -158,15 +158,15 @@ endif
 # --- care ------------------------------------------------------------------------------------------------------------
 
 .PHONY: lint
-lint: | deps-lint ## clang-tidy, clang's warnings and cppcheck for src/; flake8 for Python
-	$(Q)clang-tidy --quiet $(wildcard src/*.c) -- $(CPPFLAGS) -std=c11 $(WARNINGS)
+lint: | deps-lint ## clang-tidy, clang's warnings and cppcheck for src/ and checker/box/; flake8 for Python
+	$(Q)clang-tidy --quiet $(wildcard src/*.c checker/box/*.c) -- $(CPPFLAGS) -std=c11 $(WARNINGS)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability,style --inline-suppr --error-exitcode=1 \
-	  --suppress=missingIncludeSystem --include=/usr/include/$$($(CC) -print-multiarch)/sys/queue.h -Iinclude src
+	  --suppress=missingIncludeSystem --include=/usr/include/$$($(CC) -print-multiarch)/sys/queue.h -Iinclude src checker/box
 	$(Q)$(PYTHON) -m flake8 --max-line-length=120 --extend-ignore=E203 checker/awskit checker/awscheck tests
 
 .PHONY: format
 format: | deps-lint ## lay out the C sources by .clang-format
-	$(Q)clang-format -i $(wildcard src/*.c include/*.h tests/unit/*.[ch] tests/functional/*.c)
+	$(Q)clang-format -i $(wildcard src/*.c include/*.h tests/unit/*.[ch] tests/functional/*.c checker/box/*.[ch])
 
 .PHONY: clean
 clean: ## remove all that was made
