@@ -19,6 +19,7 @@ from . import namespace, procfs
 from .bench import wait_until
 from .faults import Fault
 from .model import Failure, Trouble
+from .overuse import Room
 from .process import Process
 from .sandbox import MIB, Access, Limits, Sandbox
 from .server import HOST, Exit, Launcher, Server
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from .builds import Builds
 
 PORT = 8888  # contract U2
+# What the document root may take on the disk, holes left out: our files have 0.4 GiB, and a server may write in them.
+MAX_BYTES_OF_SITE = 2048 * MIB
 TIME_WAIT = 0x06
 
 # Sanitizers reserve terabytes for their shadow memory. A binary that names one gets no limit of memory.
@@ -125,7 +128,8 @@ class BoxedServer(Server):
         self._process.signal(number)
 
     def log(self) -> str:
-        return self._process.stdout.text() + self._process.stderr.text()
+        ended = f"\n[ended by the checker: it {self._process.overuse}]\n" if self._process.overuse else ""
+        return self._process.stdout.text() + self._process.stderr.text() + ended
 
     def stderr(self) -> str:
         return self._process.stderr.text()
@@ -215,12 +219,19 @@ class BoxedLauncher(Launcher):
     ) -> BoxedServer:
         folder = self.sandbox.mount(self.program.folder, "/submission")
         site = self.sandbox.mount(tree.root, "/site", Access.KEEP)
-        limits = Limits(cpu_seconds=300, file_bytes=64 * MIB, open_files=nofile, aio_requests=_half_of_all_requests())
+        limits = Limits(cpu_seconds=300, file_bytes=8 * MIB, open_files=nofile, aio_requests=_half_of_all_requests())
         if self.wrapper or self.program.sanitized():
-            limits = replace(limits, memory_bytes=None)
+            limits = replace(limits, memory_bytes=None, memory_in_all=3072 * MIB)
         command = f"{folder.inside}/{self.program.binary}"
         process = self.sandbox.spawn(
-            [*self.wrapper, command], (folder, site), site.inside, limits, network, self.tracer, faults=faults
+            [*self.wrapper, command],
+            (folder, site),
+            site.inside,
+            limits,
+            network,
+            self.tracer,
+            faults=faults,
+            room=Room(tree.root, MAX_BYTES_OF_SITE),
         )
         return BoxedServer(process, network, tree, command, site.inside)
 

@@ -14,11 +14,12 @@ from typing import TextIO
 
 from . import batch, junit, report
 from .boxed import expect_free_port
-from .grade import CHECKS, Grader, Report, working_folder
+from .grade import CHECKS, Grader, Report
 from .handed_in import ARCHIVES, is_submission
 from .model import Trouble, Verdict
 from .rubric import BadRubric, Rubric, load
 from .sandbox import Isolation
+from .workplace import working_folder
 
 ALL_POINTS, SOME_LOST, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)
 

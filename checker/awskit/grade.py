@@ -8,14 +8,11 @@ it. Verdicts are handed to the caller (the journal) as they come.
 
 from __future__ import annotations
 
-import shutil
 import signal
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -303,17 +300,3 @@ class Grader:
             self._verdicts[verdict.check.id] = verdict
             self.journal(verdict)
             self.progress(len(self._verdicts), self._to_do)
-
-
-@contextmanager
-def working_folder(keep: Path | None) -> Iterator[Path]:
-    """A folder that a box's user can reach, gone at the end; what is in it is moved to `keep` if that is given."""
-    folder = Path(tempfile.mkdtemp(prefix="awscheck-"))
-    folder.chmod(0o711)
-    try:
-        yield folder
-    finally:
-        if keep is not None:
-            for name in folder.iterdir():
-                shutil.move(name, keep / name.name)
-        shutil.rmtree(folder, ignore_errors=True)

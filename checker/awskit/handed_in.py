@@ -25,6 +25,7 @@ from .model import Failure, Trouble
 
 MAX_BYTES = 256 << 20  # of a submission, unpacked; a course's submission has well under 1 MiB
 MAX_ENTRIES = 20_000
+MAX_DEPTH = 32  # folders within folders
 CHUNK = 1 << 16
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -44,7 +45,9 @@ class _Budget:
         self._bytes = MAX_BYTES
         self._entries = MAX_ENTRIES
 
-    def entry(self) -> None:
+    def entry(self, place: PurePosixPath) -> None:
+        if len(place.parts) > MAX_DEPTH:
+            raise Unusable(f"the submission holds folders nested more than {MAX_DEPTH} deep")
         self._entries -= 1
         if self._entries < 0:
             raise Unusable(f"the submission holds more than {MAX_ENTRIES:,} files")
@@ -92,7 +95,7 @@ def _copy(source: Path, target: Path, budget: _Budget) -> None:
             place = here / name
             if not stat.S_ISDIR(mode) and _is_left_behind(place, is_folder=False):
                 continue
-            budget.entry()
+            budget.entry(place)
             if stat.S_ISLNK(mode):
                 os.symlink(os.readlink(source / place), target / place)
             elif stat.S_ISDIR(mode):
@@ -130,7 +133,7 @@ def _unpack(archive: Path, target: Path, budget: _Budget) -> None:
     for member in members:
         if not member.name.parts or _is_left_behind(member.name, is_folder=stat.S_ISDIR(member.mode)):
             continue
-        budget.entry()
+        budget.entry(member.name)
         place = target / member.name
         if member.link is not None:
             _refuse_unless_inside(member.name.parent / member.link, f"the link {member.name}")

@@ -10,6 +10,8 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING
 
+from .overuse import Room, Watched, leave, watch
+
 if TYPE_CHECKING:
     from .entry import Entry
 
@@ -55,11 +57,19 @@ class Process:
     """A command that runs in a box. `pid` is its own, as this machine numbers it; `init` that of the box's pid 1."""
 
     def __init__(
-        self, popen: subprocess.Popen[bytes], init: int, pid: int, *, group: bool, entry: Entry | None = None
+        self,
+        popen: subprocess.Popen[bytes],
+        init: int,
+        pid: int,
+        entry: Entry,
+        *,
+        group: bool,
+        max_memory: int,
+        room: Room | None = None,
     ) -> None:
         assert popen.stdout is not None and popen.stderr is not None
         self._popen = popen
-        self.warden = entry.warden if entry else None
+        self.warden = entry.warden
         self._entry = entry
         self._group = group  # no box whose end ends all: kill the process group
         self.pid = pid
@@ -70,10 +80,17 @@ class Process:
         self.stderr = BoundedLog(os.dup(popen.stderr.fileno()))
         popen.stdout.close()
         popen.stderr.close()
+        self._watched = Watched(init, max_memory, room, self._kill)
+        watch(self._watched)
 
     def alive(self) -> bool:
         """Whether the command itself still runs (a zombie does not)."""
         return self._own >= 0 and not _is_over(self._own)
+
+    @property
+    def overuse(self) -> str:
+        """What it used too much of, and was ended for; or ""."""
+        return self._watched.reason
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command itself; nothing happens if it is over."""
@@ -91,12 +108,8 @@ class Process:
 
     def destroy(self) -> None:
         """Kill what is left, in the box and of the box, and let go of everything. Idempotent."""
-        if self._group and self._popen.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._popen.pid, signal.SIGKILL)
-        for descriptor in (self._init, self._own):
-            if descriptor >= 0 and not _is_over(descriptor):
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        leave(self._watched)
+        self._kill()
         if self.wait(5.0) is None:
             self._popen.kill()
             self._popen.wait()
@@ -106,8 +119,15 @@ class Process:
             if descriptor >= 0:
                 os.close(descriptor)
         self._init = self._own = -1
-        if self._entry:
-            self._entry.close()
+        self._entry.close()
+
+    def _kill(self) -> None:
+        if self._group and self._popen.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
+        for descriptor in (self._init, self._own):
+            if descriptor >= 0 and not _is_over(descriptor):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
 
 
 def _pidfd(pid: int) -> int:

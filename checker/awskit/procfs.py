@@ -132,6 +132,22 @@ def memory(pid: int, field: str = "VmRSS") -> int:
     return total
 
 
+def resident(pid: int) -> int:
+    """Bytes in memory of the whole family; what they share counts for each."""
+    pages = sum(int((_read(f"/proc/{member}/statm").split() or ["0", "0"])[1]) for member in family(pid))
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def proportional(pid: int) -> int:
+    """Bytes in memory of the whole family; what they share counts once (Pss)."""
+    total = 0
+    for member in family(pid):
+        for line in _read(f"/proc/{member}/smaps_rollup").splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
 def effective_uid(pid: int) -> int | None:
     """The user id by which file permissions are judged; None when the process is gone."""
     for line in _read(f"/proc/{pid}/status").splitlines():

@@ -42,7 +42,7 @@ def _compiled() -> Path:
         BUILT.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=BUILT))
     except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="awscheck-box-"))
+        folder = Path(tempfile.mkdtemp(prefix="box-of-awscheck-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         _compile(folder)
         return folder

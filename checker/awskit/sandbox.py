@@ -32,6 +32,7 @@ from .bench import wait_until
 from .entry import Entry
 from .faults import Fault
 from .model import Failure, Trouble
+from .overuse import Room
 from .process import Process, becomes_readable
 
 MIB = 1 << 20
@@ -51,13 +52,15 @@ ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LC_ALL":
 @dataclass(frozen=True)
 class Limits:
     """What one command may use: seconds on a CPU, processes and threads, bytes of one file, bytes of private memory
-    (None: unlimited, as sanitizers and valgrind reserve terabytes), open files (None: this machine's custom), requests
-    that Linux AIO contexts reserve: half of what this machine has for all (None: not bounded)."""
+    that a process reserves (None: unlimited, as sanitizers and valgrind reserve terabytes), bytes of memory that the
+    whole box really has, open files (None: this machine's custom), requests that Linux AIO contexts reserve (None: not
+    bounded)."""
 
     cpu_seconds: int
     processes: int = 256
     file_bytes: int = 256 * MIB
-    memory_bytes: int | None = 4096 * MIB
+    memory_bytes: int | None = 2048 * MIB
+    memory_in_all: int = 1024 * MIB
     open_files: int | None = None
     aio_requests: int | None = None
 
@@ -215,9 +218,11 @@ class Sandbox:
         tracer: tuple[str, ...] = (),
         tools: str = "",
         faults: tuple[Fault, ...] = (),
+        room: Room | None = None,
     ) -> Process:
-        """Start `command` and return when its process is there. `tracer` is a command line to put before all; `tools` a
-        folder in the box whose programs are found before the system's; `faults` hit the command from its start on.
+        """Start `command` and return when its bounds are in force. `tracer` is a command line to put before all;
+        `tools` a folder in the box whose programs are found before the system's; `faults` hit the command from its
+        start on. It is ended when it overuses `room`, or memory.
 
         Raises Trouble if the box could not be made, or faults are not to be had. The caller's thread must outlive the
         process: it is killed when the thread that started it ends (prctl(2) PR_SET_PDEATHSIG), which is wanted when
@@ -242,7 +247,9 @@ class Sandbox:
         try:
             init, pid = self._find(popen, receive, bool(tracer))
             _enter(entry, popen)
-            return Process(popen, init, pid, group=not self.isolation.box, entry=entry)
+            return Process(
+                popen, init, pid, entry, group=not self.isolation.box, max_memory=limits.memory_in_all, room=room
+            )
         except BaseException:
             popen.kill()
             popen.wait()

@@ -17,13 +17,19 @@ from .boxed import Program, describe
 from .handed_in import BINARY, Unusable
 from .model import Failure
 from .namespace import NetworkNamespace
-from .sandbox import Access, Limits, Mount, Sandbox
+from .overuse import Room
+from .process import Process
+from .sandbox import MIB, Access, Limits, Mount, Sandbox
 from .server import Exit
+from .vigil import Vigil
 
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 MAKE_FOLDERS = ("", "src", "skel")  # contract U1
 TOOLS = "/tools"  # where a box sees programs of the checker's
-BUILD_SECONDS = 90.0  # a submission compiles in one to two seconds; a hanging one must end
+# A submission compiles in one to two seconds of CPU time. For one that hangs see vigil.py, whose bounds of CPU time
+# grow with the patience: 20 s of it here.
+BUILD_PATIENCE_S = 100.0
+MAX_BYTES_BUILT = 512 * MIB
 
 _COMPILER_ERROR = re.compile(r"^\S[^:\n]*:\d+(?::\d+)?: (?:fatal )?error: .*$", re.MULTILINE)
 _LINKER_ERROR = re.compile(r"^.*(?:undefined reference to|cannot find -l).*$", re.MULTILINE)
@@ -51,17 +57,27 @@ def build(
         mounts.append(sandbox.mount(tools, TOOLS))
     mounts += covers
     cwd = str(PurePosixPath(mounts[0].inside) / place)
-    limits = Limits(cpu_seconds=120)
+    room = Room(folder, MAX_BYTES_BUILT)
     with contextlib.ExitStack() as stack:
         network = stack.enter_context(contextlib.closing(NetworkNamespace())) if sandbox.isolation.network else None
         process = sandbox.spawn(
-            ["/usr/bin/make"], tuple(mounts), cwd, limits, network, tools=mounts[1].inside if tools else ""
+            ["/usr/bin/make"],
+            tuple(mounts),
+            cwd,
+            Limits(cpu_seconds=120),
+            network,
+            tools=mounts[1].inside if tools else "",
+            room=room,
         )
         stack.callback(process.destroy)
-        code = process.wait(BUILD_SECONDS)
+        code, in_vain = _wait(process)
     output = process.stdout.text() + process.stderr.text()
-    if code is None:
-        raise Failure(f"make did not end within {BUILD_SECONDS:g} s", got=output, expected="an executable aws")
+    overuse = process.overuse or room.overuse()
+    if overuse:
+        raise Failure(f"make {overuse}", got=output, expected="an executable aws")
+    _drop_privileged_modes(folder)
+    if in_vain:
+        raise Failure(f"make did not end: {in_vain}", got=output, expected="an executable aws")
     if code != 0:
         status = describe(Exit(code, None) if code > 0 else Exit(None, -code))
         raise Failure(f"make failed: {_first_error(output) or status}", got=output, expected="an executable aws")
@@ -74,6 +90,25 @@ def build(
     if not os.stat(folder / binary).st_mode & stat.S_IXOTH:
         raise Failure("the file `aws` is not executable for all", got=output, expected="an executable aws")
     return Program(folder, str(binary)), output
+
+
+def _wait(process: Process) -> tuple[int | None, str]:
+    """The exit code of make; or None, and why it is in vain to wait for it any longer."""
+    vigil = Vigil(process, BUILD_PATIENCE_S)
+    in_vain = ""
+    while (code := process.wait(vigil.pause())) is None and not in_vain:
+        in_vain = vigil.look().replace("the server", "it")
+    return code, in_vain
+
+
+def _drop_privileged_modes(folder: Path) -> None:
+    """Nobody is to run what a submission has built as the user that it was built by: not here, and not where the folder
+    is kept."""
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            about = os.lstat(os.path.join(parent, name))
+            if stat.S_ISREG(about.st_mode) and about.st_mode & (stat.S_ISUID | stat.S_ISGID):
+                os.chmod(os.path.join(parent, name), stat.S_IMODE(about.st_mode) & 0o777)
 
 
 def _first_error(output: str) -> str:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from . import procfs
 from .model import Trouble
+from .process import Process
 from .server import Server
 
 # Longer than timers that an honest server may have on the way to an answer (a tick of a second), than TCP's delayed
@@ -64,7 +65,7 @@ class _Sight:
     disk_works: bool
 
     @classmethod
-    def take(cls, server: Server) -> _Sight:
+    def take(cls, server: Server | Process) -> _Sight:
         states = frozenset(procfs.states(server.pid)) - {"Z"}
         if server.warden:  # a call of the server's may be in its hands
             states |= frozenset(procfs.states(server.warden.pid)) & {"R", "D"}
@@ -82,7 +83,7 @@ class Vigil:
     """A wait for one event that `server` should bring about. `patience` in seconds is the last bound. The one who waits
     calls `look` when `pause` is over and nothing has come."""
 
-    def __init__(self, server: Server, patience: float = PATIENCE_S, tally: Tally | None = None) -> None:
+    def __init__(self, server: Server | Process, patience: float = PATIENCE_S, tally: Tally | None = None) -> None:
         self._server = server
         self._patience = patience
         self._tally = tally or Tally()

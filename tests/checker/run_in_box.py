@@ -14,9 +14,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "checker"))
 
 from awskit.namespace import NetworkNamespace  # noqa: E402
+from awskit.overuse import Room  # noqa: E402
 from awskit.sandbox import Access, Isolation, Limits, Sandbox  # noqa: E402
 
 REQUESTS = 1000  # that Linux AIO contexts may reserve
+MEMORY = 100 << 20  # bytes, of the whole box
+ROOM = 10 << 20  # bytes in the document root
 
 
 def main() -> int:
@@ -36,13 +39,14 @@ def main() -> int:
         (site / "static" / "g").chmod(0o666)
         mount = sandbox.mount(site, "/site", Access.KEEP)
         network = NetworkNamespace()
-        limits = Limits(cpu_seconds=10, aio_requests=REQUESTS)
-        process = sandbox.spawn(["/bin/sh", "-c", command], (mount,), mount.inside, limits, network)
+        limits = Limits(cpu_seconds=10, aio_requests=REQUESTS, memory_in_all=MEMORY)
+        shell = ["/bin/sh", "-c", command]
+        process = sandbox.spawn(shell, (mount,), mount.inside, limits, network, room=Room(site, ROOM))
         code = process.wait(seconds)
         process.destroy()
         network.close()
         sys.stdout.write(process.stdout.text())
-        sys.stderr.write(process.stderr.text())
+        sys.stderr.write(process.stderr.text() + process.overuse)
         return 99 if code is None else code & 0xFF
 
 

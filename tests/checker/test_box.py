@@ -157,10 +157,33 @@ def test_a_file_and_the_memory_for_files_are_limited() -> None:
 def test_memory_is_limited_and_it_is_the_first_to_go_when_the_machine_has_none() -> None:
     """The figures are read: using up so much would hurt the machine that the test runs on."""
     done = box("grep -E 'Max (data|core|cpu)' /proc/self/limits; cat /proc/self/oom_score_adj")
-    assert re.search(rf"Max data size +{4 << 30} ", done.stdout)
+    assert re.search(rf"Max data size +{2 << 30} ", done.stdout)
     assert re.search(r"Max core file size +0 ", done.stdout)
     assert re.search(r"Max cpu time +10 ", done.stdout)
     assert done.stdout.splitlines()[-1] == "1000"
+
+
+TAKE_MEMORY = "import os, time; os.fork(); os.fork(); held = bytearray(40 << 20); time.sleep(60)"
+
+
+def test_the_memory_of_all_its_processes_together_is_limited() -> None:
+    """100 MiB here. Each of four processes has less."""
+    done = box(f"/usr/bin/python3 -c '{TAKE_MEMORY}'")
+    assert done.returncode == 256 - signal.SIGKILL
+    assert done.stderr == "used more than 100 MiB of memory"
+
+
+def test_memory_that_its_processes_share_counts_once() -> None:
+    code = "import os; held = bytearray(60 << 20); os.fork(); os.fork(); __import__('time').sleep(1); print(held[0])"
+    done = box(f'/usr/bin/python3 -c "{code}"')
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n" * 4, "")
+
+
+def test_room_on_the_disk_is_limited_in_all() -> None:
+    """10 MiB here, in the one file that may be written; a hole takes no room."""
+    done = box("truncate -s 100M static/g; sleep 1; echo fine; head -c 20M /dev/zero > static/g; sleep 60")
+    assert (done.returncode, done.stdout) == (256 - signal.SIGKILL, "fine\n")
+    assert done.stderr == "wrote more than 10 MiB"
 
 
 def test_output_is_taken_without_end_and_kept_in_part() -> None:
@@ -232,6 +255,32 @@ def test_nothing_outlives_a_checker_that_is_killed(tmp_path: Path, left_behind: 
         checker.kill()
         checker.wait()
     wait_until(lambda: not _running(marker), 60, "the box is gone with its checker")
+
+
+def test_the_folder_of_a_checker_that_was_killed_is_removed_by_the_next(
+    tmp_path: Path, left_behind: dict[str, str]
+) -> None:
+    """And that of one that lives is not."""
+    folder = Path(left_behind["TMPDIR"])
+    marker = f"5{os.getpid():08}.25"
+    (tmp_path / "Makefile").write_text(f"aws:\n\tsh -c 'while :; do :; done' {marker}\n")  # asleep it would be ended
+    line = [AWSCHECK, "grade", tmp_path]
+    checkers = []
+    try:
+        for count in (1, 2):
+            checkers.append(subprocess.Popen(line, stdout=subprocess.DEVNULL, env=left_behind))
+            wait_until(lambda: len(_running(marker)) >= count, 60, "make runs in the box")
+        folders = set(folder.glob("awscheck-work-*"))
+        assert len(folders) == 2
+        checkers[0].kill()
+        checkers[0].wait()
+        checkers.append(subprocess.Popen(line, stdout=subprocess.DEVNULL, env=left_behind))
+        wait_until(lambda: len(folders & set(folder.glob("awscheck-work-*"))) == 1, 60, "one of the folders is removed")
+        assert checkers[1].poll() is None
+    finally:
+        for checker in checkers:
+            checker.kill()
+            checker.wait()
 
 
 def test_a_checker_that_is_asked_to_end_cleans_up(tmp_path: Path) -> None:

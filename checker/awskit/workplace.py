@@ -1,0 +1,61 @@
+"""The checker's own folder for one submission: made so that a box's user can reach it, and gone at the end.
+
+A checker that is killed leaves its folder behind. Each living one holds a lock on its own, so the next one to start
+can tell and removes what nobody holds. What is in it is not trusted: it may be nested deeper than Python can follow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = "awscheck-work-"
+
+
+@contextmanager
+def working_folder(keep: Path | None) -> Iterator[Path]:
+    """A folder that a box's user can reach, gone at the end; what is in it is moved to `keep` if that is given."""
+    _remove_left_behind()
+    # By another name until it is locked: the next checker to start must not take it for one that was left.
+    unlocked = Path(tempfile.mkdtemp(prefix=f"new-{PREFIX}"))
+    unlocked.chmod(0o711)
+    lock = os.open(unlocked, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = unlocked.rename(unlocked.with_name(unlocked.name.removeprefix("new-")))
+    try:
+        yield folder
+    finally:
+        if keep is not None:
+            for name in folder.iterdir():
+                shutil.move(name, keep / name.name)
+        remove(folder)
+        os.close(lock)
+
+
+def remove(folder: Path) -> None:
+    """Remove it and all below, whatever that is. What cannot be removed stays; links are not followed."""
+    # rm(1) goes down by descriptors: neither recursion nor the length of a path bounds it.
+    subprocess.run(["/bin/rm", "-rf", "--one-file-system", "--", folder], stderr=subprocess.DEVNULL, check=False)
+
+
+def _remove_left_behind() -> None:
+    """Remove the folders of this user's checkers that are not there any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            about = folder.lstat()
+            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+                continue
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(folder)
+            finally:
+                os.close(lock)
