@@ -128,10 +128,12 @@ def _judge_once(launcher: BoxedLauncher, tree: Tree, seed: int, checks: list[Nam
             errors = _errors(_end(server, listener), server)
             raise Failure(f"under valgrind the server {how} at its start", got=_show(errors) or server.log()[-2000:])
         failure = _run(bench, checks)
-        executable = _executable(server.pid)
-        if executable and "memcheck" not in executable:
-            raise Failure("the program replaced itself by another (execve), out of valgrind's sight", got=executable,
-                          expected="one program")  # fmt: skip
+        for pid in procfs.family(server.pid):
+            executable = _executable(pid)
+            if executable and "memcheck" not in executable:
+                who = "replaced itself by" if pid == server.pid else "started"
+                raise Failure(f"the program {who} another (execve), out of valgrind's sight", got=executable,
+                              expected="one program")  # fmt: skip
         errors = _errors(_end(server, listener), server)
     if errors:
         first = errors[0]

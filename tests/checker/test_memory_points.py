@@ -43,7 +43,7 @@ def test_a_clean_server_gets_the_point_whether_it_heeds_sigterm_or_not(mode: str
         ("OVERRUN", "heap-buffer-overflow: WRITE of size 1 in write_beyond (null.c:"),
         ("HUSHED", "stack-buffer-overflow: WRITE of size 1 in write_beyond_the_stack (null.c:"),
         ("SUICIDE", "the server ended by SIGKILL"),
-        ("ESCAPED", "the program replaced itself by another"),
+        ("ESCAPED", "the program replaced itself by another (execve)"),
     ],
 )
 def test_an_error_costs_the_point_and_is_told_with_its_place(mode: str, says: str, gradings: Gradings) -> None:
