@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import procfs
-from .bench import KINDS, Bench, request_bytes
+from .bench import KINDS, SMALL, Bench, request_bytes
 from .boxed import BoxedLauncher, BoxedServer
 from .evidence import EPOLL_WAITS, STRACE, Call, Ledger, Trace, parse
 from .model import Failure, Trouble
@@ -164,7 +164,8 @@ def _ask_in_pieces(seen: Witness, run: Run) -> None:
 
 
 def _serve(seen: Witness, target: str) -> Served:
-    """Fetch `target`. Not all of it need come: how much comes is judged by other checks."""
+    """Fetch `target`. Not all of a large file need come: how much comes is judged by other checks. But all of a small
+    one, which has come before: who sends nothing where he is traced has not sent it by the right means."""
     content = seen.bench.tree.content(target)
     assert content is not None
     try:
@@ -173,6 +174,13 @@ def _serve(seen: Witness, target: str) -> Served:
             reply = client.read_head()
             if reply.status != 200:
                 seen.bench.fail(reply, f"GET {target} under strace: {reply.outline()}", expected="status 200")
-            return Served(target, client.port, len(client.receive_exactly(content.size)))
+            length = len(client.receive_exactly(content.size))
+            if length < content.size <= SMALL:
+                seen.bench.fail(
+                    reply,
+                    f"GET {target} under strace: {length:,} of {content.size:,} bytes of body",
+                    expected="as much as without it",
+                )
+            return Served(target, client.port, length)
     except Failure as failure:
         return Served(target, 0, 0, failure)
