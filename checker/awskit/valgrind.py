@@ -134,6 +134,13 @@ def _judge_once(launcher: BoxedLauncher, tree: Tree, seed: int, checks: list[Nam
                 who = "replaced itself by" if pid == server.pid else "started"
                 raise Failure(f"the program {who} another (execve), out of valgrind's sight", got=executable,
                               expected="one program")  # fmt: skip
+        # A report cannot be shared: valgrind keeps silent about children. One that has ended has given all back.
+        if children := [pid for pid in procfs.family(server.pid)[1:] if not procfs.ending(pid)]:
+            raise Failure(
+                "the server has child processes, of which valgrind tells nothing",
+                got=f"{len(children)} of them",
+                expected="one process, with as many threads as it likes",
+            )
         errors = _errors(_end(server, listener), server)
     if errors:
         first = errors[0]
