@@ -13,7 +13,7 @@ A rubric is a TOML file:
     name = "serves a small static file"      # default: the title of its check, if it is only one
     group = "static files"                   # default: none; one of [groups]
     points = 2                               # for all its checks passing
-    memory = 1                               # default 0: for the same under valgrind, without an error
+    memory = 1                               # default 0: for the same, its memory watched, without an error
     checks = ["static.small_equal"]
     visibility = "visible"                   # default; hidden, after_due_date, after_published (Gradescope's words)
 """
