@@ -118,13 +118,13 @@ def _hostile(bench: Bench) -> None:
 _register(
     "static",
     "no memory error and no leak: static files",
-    ("static.large_equal", "pieces.static_slow_reader"),
+    ("static.one_then_another", "pieces.static_slow_reader"),
     _files("static"),
 )
 _register(
     "dynamic",
     "no memory error and no leak: dynamic files",
-    ("dynamic.large_equal", "pieces.dynamic_slow_reader", "memory.static"),
+    ("dynamic.one_then_another", "pieces.dynamic_slow_reader", "memory.static"),
     _files("dynamic"),
 )
 _register(

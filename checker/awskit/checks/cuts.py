@@ -91,7 +91,7 @@ _register_cut(
     "send",
     "sends that take a part of a dynamic file's buffer",
     "S8",
-    ("cuts.head", "pieces.dynamic_slow_reader"),
+    ("cuts.head", "pieces.dynamic_slow_reader", "dynamic.one_then_another"),
     lambda bench: ([bench.small("dynamic")], [bench.small("dynamic"), bench.large("dynamic")]),
     "a buffer is sent by one send(2), and what it did not take is lost: send_message must go on where it ended",
 )
@@ -100,7 +100,7 @@ _register_cut(
     "sendfile",
     "sendfile takes a part of a static file",
     "S6",
-    ("pieces.static_slow_reader", "mechanism.sendfile"),
+    ("pieces.static_slow_reader", "static.one_then_another", "mechanism.sendfile"),
     lambda bench: ([bench.small("static")], [bench.small("static"), bench.large("static")]),
     "sendfile(2) is believed to have sent all that it was asked for",
 )
@@ -109,7 +109,7 @@ _register_cut(
     "aio",
     "asynchronous reads that bring a part of what they were asked for",
     "S7",
-    ("dynamic.large_equal", "mechanism.aio"),
+    ("dynamic.one_then_another", "mechanism.aio"),
     lambda bench: ([bench.tree.pair("few.dat", 100)["dynamic"]], [bench.small("dynamic"), bench.large("dynamic")]),
     "the event's res is not looked at: what was not read is sent all the same, or the rest is never asked for",
 )
@@ -147,7 +147,7 @@ _register_again(
     "send",
     "a send that has to be tried again",
     "S8",
-    ("cuts.head", "pieces.dynamic_slow_reader"),
+    ("cuts.head", "pieces.dynamic_slow_reader", "dynamic.one_then_another"),
     lambda bench: [bench.small("static"), bench.small("dynamic"), bench.large("dynamic")],
     "EAGAIN from the send of the head, or of a buffer's first byte, is taken for an error",
 )
@@ -156,7 +156,7 @@ _register_again(
     "sendfile",
     "a sendfile that has to be tried again",
     "S6",
-    ("mechanism.sendfile", "pieces.static_slow_reader"),
+    ("mechanism.sendfile", "static.one_then_another", "pieces.static_slow_reader"),
     lambda bench: [bench.small("static"), bench.large("static")],
     "EAGAIN from the first sendfile(2) of a file is taken for an error",
 )
@@ -195,7 +195,7 @@ def stopped(bench: Bench) -> None:
     "cuts.interrupted",
     "receives, sends and completions interrupted by a signal (EINTR)",
     "S1",
-    needs=("static.small_equal", "dynamic.large_equal"),
+    needs=("static.small_equal", "dynamic.one_then_another"),
     own_server=True,
 )
 def interrupted(bench: Bench) -> None:
