@@ -14,7 +14,7 @@ from .. import procfs
 from ..bench import KINDS, Bench, request_bytes
 from ..client import Client
 from ..faults import HoldReads
-from ..model import check
+from ..model import Failure, check
 from ..reply import Ending, Reply
 
 CROWD = 20
@@ -125,14 +125,25 @@ def left_meanwhile(bench: Bench) -> None:
             "clients left while the reads for them were under way, and",
             "io_destroy waits for the reads that are in flight: a context of theirs must live until they complete",
         )
-        with contextlib.ExitStack() as stack:
-            clients = [_ask(own, stack, target) for target in stays]
-            own.expect_answering("clients asked for dynamic files, and the disk has not answered")
-            # The reads for those who left complete last: what they write must not be in anybody's buffers.
-            own.faults.release(last_first=True)
-            for client, target in zip(clients, stays):
-                own.expect_file(own.read(client, target), target)
-        own.expect_well("reads completed for clients that had left")
+        try:
+            _expect_buffers_kept(own, stays)
+        except Failure as failure:
+            failure.likely = (
+                "the buffers and the iocb of a client that had left were freed, and the kernel still read into them,"
+                " or its completion named them"
+            )
+            raise
+
+
+def _expect_buffers_kept(own: Bench, targets: list[str]) -> None:
+    """The reads that are held complete after those for other clients, who get the right bytes."""
+    with contextlib.ExitStack() as stack:
+        clients = [_ask(own, stack, target) for target in targets]
+        own.expect_answering("clients asked for dynamic files, and the disk has not answered")
+        own.faults.release(last_first=True)
+        for client, target in zip(clients, targets):
+            own.expect_file(own.read(client, target), target)
+    own.expect_well("reads completed for clients that had left")
 
 
 @check(
