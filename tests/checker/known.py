@@ -69,6 +69,9 @@ class Sample:
         outcomes = _outcomes(graded)
         unknown = sorted(check for check, outcome in outcomes.items() if outcome == "error")
         found = [f"{name}: could not be judged: {', '.join(unknown)}"] if unknown and self.kind != "hostile" else []
+        score, bound = graded.results["score"], self.expected.get("at_most")
+        if bound is not None and score > bound:
+            found.append(f"{name}: {score:g} points, and at most {bound:g} are earned")
         return found + getattr(self, f"_differences_of_{self.kind}")(name, graded, outcomes)
 
     def _differences_of_good(self, name: str, graded: Graded, outcomes: dict[str, str]) -> list[str]:
@@ -100,11 +103,10 @@ class Sample:
         return [f"{name}: passes, and did not earn it: {', '.join(sorted(extra))}"] if extra else []
 
     def _differences_of_hostile(self, name: str, graded: Graded, outcomes: dict[str, str]) -> list[str]:
-        score, bound = graded.results["score"], self.expected["at_most"]
-        found = [f"{name}: {score:g} points, and at most {bound:g} are earned"] if score > bound else []
         written = graded.text + graded.errors + str(graded.results)
-        found += [f"the report does not contain {text!r}" for text in self.expected.get("message", []) if text not in written]
-        return found + [f"the report contains {text!r}" for text in self.expected.get("forbidden", []) if text in written]
+        message, forbidden = self.expected.get("message", []), self.expected.get("forbidden", [])
+        found = [f"the report does not contain {text!r}" for text in message if text not in written]
+        return found + [f"the report contains {text!r}" for text in forbidden if text in written]
 
 
 def _score(name: str, graded: Graded, points: float) -> list[str]:
