@@ -140,11 +140,11 @@ def _wait_reads_held(bench: Bench) -> None:
     needs=("mixed.two_at_once", "static.fifty_at_once", "dynamic.fifty_at_once"),
 )
 def mixed_fifty(bench: Bench) -> None:
-    names = [bench.huge("static", number % 2) for number in range(FIFTY // 2)]
+    names = [bench.huge("static", number % 2) for number in range(FIFTY - 10)]
     with bench.stalled(*names) as slow:
         # The twins of the two files that are open now, and others.
         twins = [bench.huge("dynamic", number) for number in range(2)]
-        _serve_at_once(bench, [*twins, *(bench.small("dynamic", number) for number in range(FIFTY // 2 - 2))])
+        _serve_at_once(bench, [*twins, *(bench.small("dynamic", number) for number in range(8))])
         for (client, begun), target in list(zip(slow, names))[:2]:
             bench.expect_file(bench.finish(client, begun, target), target)
 
