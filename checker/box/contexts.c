@@ -19,6 +19,7 @@
 #define PROCESSES_MAX 256 /* as many as a box may hold */
 #define PAGES_MAX 1024    /* of a ring; two events of 32 bytes are kept for each request: over 65,536 requests */
 #define PAGE 4096
+#define SHARES 4 /* a target may always have this part of its bound; the rest only while the machine has plenty */
 
 struct owner {
     pid_t process;
@@ -132,6 +133,31 @@ static struct owner *find_owner(pid_t process, bool make)
     return *place;
 }
 
+/* A figure below /proc/sys/fs, SIZE_MAX if it cannot be read. */
+static size_t read_figure(const char *path)
+{
+    size_t figure = SIZE_MAX;
+    FILE *file = fopen(path, "re");
+    if (file && fscanf(file, "%zu", &figure) != 1)
+        figure = SIZE_MAX;
+    if (file)
+        fclose(file);
+    return figure;
+}
+
+/* Whether `requests` more would leave less than half of what the machine has. */
+static bool is_scarce(size_t requests)
+{
+    return read_figure("/proc/sys/fs/aio-nr") + requests > read_figure("/proc/sys/fs/aio-max-nr") / 2;
+}
+
+/* Whether the target may not have `requests` more, by what it is said to have reserved. */
+static bool is_too_much(size_t requests, size_t most)
+{
+    size_t wanted = reserved + requests;
+    return wanted > most || (wanted > most / SHARES && is_scarce(requests));
+}
+
 struct answer contexts_setup(const struct call *call, size_t most)
 {
     size_t requests = (unsigned)call->arguments[0];
@@ -139,10 +165,11 @@ struct answer contexts_setup(const struct call *call, size_t most)
 
     if (requests > most || !owner)
         return answer_value(-EAGAIN);
-    if (reserved + requests > most)
+    if (is_too_much(requests, most)) {
         reserved = count_all();
-    if (reserved + requests > most)
-        return answer_value(-EAGAIN);
+        if (is_too_much(requests, most))
+            return answer_value(-EAGAIN);
+    }
     size_t pages = ring_pages(requests);
     pages = pages < PAGES_MAX ? pages : PAGES_MAX;
     reserved += requests;

@@ -7,7 +7,8 @@
 
 #include "target.h"
 
-/* io_setup(2): run while the target's contexts stay within `most` requests in all, else -EAGAIN as from the kernel. */
+/* io_setup(2): run while the target's contexts stay within `most` requests in all, else -EAGAIN as from the kernel. A
+ * quarter is always to be had; more only while half of what the machine has stays for others. */
 struct answer contexts_setup(const struct call *call, size_t most);
 
 /* io_destroy(2) of a context that is there will be run. */

@@ -93,8 +93,8 @@ static int install_filter(const struct faults *faults)
     return refers ? listener : -1;
 }
 
-/* Say that all is in force, and hand the listener out, if it is not -1. By sendmmsg(2), which no fault is about: our own calls are already referred to a warden who
- * is still waiting for this. */
+/* Say that all is in force, and hand the listener out, if it is not -1. By sendmmsg(2), which no fault is about: our
+ * own calls are already referred to a warden who is still waiting for this. */
 static void tell(int gate, int listener)
 {
     char word = '!';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import select
@@ -110,6 +111,20 @@ def test_contexts_are_limited_in_all(requests: int, limit: int, afterwards: str,
     code = ASK_FOR_CONTEXTS.replace("REQUESTS", str(requests)).replace("LIMIT", str(limit))
     done = box(f"/usr/bin/python3 -c '{code.replace('AFTERWARDS', afterwards)}'")
     assert (done.stdout, done.stderr) == (expected, "")
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="by the numbers of its system calls")
+def test_who_wants_many_contexts_leaves_half_of_the_machines_to_others() -> None:
+    """With so many in use there is a quarter of the 1000 to be had."""
+    inside = ASK_FOR_CONTEXTS.replace("REQUESTS", "10").replace("LIMIT", "200").replace("AFTERWARDS", "pass")
+    half = int(Path("/proc/sys/fs/aio-max-nr").read_text()) // 2
+    context = ctypes.c_ulong(0)
+    libc = ctypes.CDLL(None)
+    assert libc.syscall(206, ctypes.c_long(half), ctypes.byref(context)) == 0
+    try:
+        assert box(f"/usr/bin/python3 -c '{inside}'").stdout == "25 11\n"
+    finally:
+        libc.syscall(207, context)
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="by another architecture's calls")
