@@ -47,11 +47,23 @@ _HARMLESS_PARAMETER = re.compile(
     r"Syscall param (epoll_ctl\(event\)|(socketcall\.)?send|p?writev?2?\().* uninitialised byte\(s\)"
 )
 
+# The report of several processes is no single XML document; what is of interest in it are these.
+_ELEMENT = re.compile(r"<(error|fatal_signal)>.*?</\1>", re.DOTALL)
+
 NamedCheck = tuple[str, Callable[[Bench], None]]  # the id of a check and its function
 
 
 class _Incomplete(Exception):
     """There is no complete report; the text says what there is."""
+
+
+@dataclass(frozen=True)
+class _Report:
+    """What valgrind has written of a program and of its children, each with an end of its own; and how many processes
+    there were at the end, and so how many ends there must be."""
+
+    data: bytes
+    processes: int
 
 
 @dataclass(frozen=True)
@@ -134,13 +146,6 @@ def _judge_once(launcher: BoxedLauncher, tree: Tree, seed: int, checks: list[Nam
                 who = "replaced itself by" if pid == server.pid else "started"
                 raise Failure(f"the program {who} another (execve), out of valgrind's sight", got=executable,
                               expected="one program")  # fmt: skip
-        # A report cannot be shared: valgrind keeps silent about children. One that has ended has given all back.
-        if children := [pid for pid in procfs.family(server.pid)[1:] if not procfs.ending(pid)]:
-            raise Failure(
-                "the server has child processes, of which valgrind tells nothing",
-                got=f"{len(children)} of them",
-                expected="one process, with as many threads as it likes",
-            )
         errors = _errors(_end(server, listener), server)
     if errors:
         first = errors[0]
@@ -175,7 +180,7 @@ def _started(launcher: BoxedLauncher, tree: Tree) -> Iterator[tuple[BoxedServer,
     listener = _Listener(network)
     wrapped = launcher.wrapped(
         VALGRIND, "--tool=memcheck", "--leak-check=full", "--show-leak-kinds=definite", "--num-callers=24",
-        "--child-silent-after-fork=yes", "--vgdb=no", "--xml=yes", f"--xml-socket={listener.address}",
+        "--child-silent-after-fork=no", "--vgdb=no", "--xml=yes", f"--xml-socket={listener.address}",
     ).patient(PATIENCE)  # fmt: skip
     try:
         server = wrapped.launch(tree, network=network)
@@ -219,21 +224,32 @@ def _executable(pid: int) -> str:
         return ""
 
 
-def _end(server: BoxedServer, listener: _Listener) -> bytes:
-    """Make the server end so that valgrind can report; the report. Failure if it outlasts all signals."""
+def _end(server: BoxedServer, listener: _Listener) -> _Report:
+    """Make the server end so that valgrind can report: its children first and one after another, because they all
+    write to the one report. Failure if a process outlasts all signals."""
+    members = [pid for pid in procfs.family(server.pid) if not procfs.ending(pid)]
+    for pid in (*members[1:], *members[:1]):
+        _end_process(server, pid)
+    server.stop(signal.SIGKILL)
+    return _Report(listener.finish(), len(members))
+
+
+def _end_process(server: BoxedServer, pid: int) -> None:
     for number in (*END_SIGNALS, signal.SIGABRT):
         done = _Unmoved(server)
-        server.signal(number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
         with contextlib.suppress(Failure):
-            wait_until(done, END_SECONDS, "the server ends, or sleeps again, or has had enough of the CPU for it")
-        if not server.alive():
-            break
-    else:
-        if done():
-            raise Failure("under valgrind the server does not end: not by SIGTERM, not by SIGINT, not by SIGABRT",
-                          expected="a server that a signal ends")  # fmt: skip
-    server.stop(signal.SIGKILL)
-    return listener.finish()
+            wait_until(
+                lambda: procfs.ending(pid) or done(),
+                END_SECONDS,
+                "the server ends, or sleeps again, or has had enough of the CPU for it",
+            )
+        if procfs.ending(pid):
+            return
+    if done():
+        raise Failure("under valgrind the server does not end: not by SIGTERM, not by SIGINT, not by SIGABRT",
+                      expected="a server that a signal ends")  # fmt: skip
 
 
 class _Unmoved:
@@ -253,26 +269,25 @@ class _Unmoved:
         return self._looks >= 50 or ran - self._began > END_CPU_NS or not self._server.alive()
 
 
-def _errors(report: bytes, server: BoxedServer) -> list[Finding]:
+def _errors(report: _Report, server: BoxedServer) -> list[Finding]:
     """What valgrind found, in its order; _Incomplete if the report is."""
-    try:
-        root = ElementTree.fromstring(report)
-    except ElementTree.ParseError as error:
+    text = report.data.decode(errors="replace")
+    if text.count("</valgrindoutput>") < report.processes or text.count("<state>FINISHED</state>") < report.processes:
         ending = describe(server.stop())
         raise _Incomplete(
-            f"valgrind's report is not complete ({len(report):,} bytes); the server ended by {ending};"
+            f"valgrind's report is not complete ({len(text):,} bytes); the server ended by {ending};"
             f" its last words: {server.stderr()[-400:].strip() or 'none'}"
-        ) from error
-    if [state.text for state in root.iterfind("status/state")][-1:] != ["FINISHED"]:
-        raise _Incomplete("valgrind's report does not say that it finished")
+        )
+    try:
+        elements = [ElementTree.fromstring(match[0]) for match in _ELEMENT.finditer(text)]
+    except ElementTree.ParseError as error:
+        raise _Incomplete(f"valgrind's report cannot be read: {error}") from error
     folder = server.command.rpartition("/")[0]
-    found = [_read(error, folder) for error in root.iterfind("error") if not _is_harmless(error)]
-    crash = root.find("fatal_signal")
+    errors = [element for element in elements if element.tag == "error" and not _is_harmless(element)]
     # Its memory errors come before a crash and explain it; a crash by itself is told where there are none.
     ours = {number.name for number in (*END_SIGNALS, signal.SIGABRT)}
-    if crash is not None and not found and crash.findtext("signame") not in ours:
-        found.append(_read(crash, folder))
-    return found
+    crashes = [element for element in elements if element.tag != "error" and element.findtext("signame") not in ours]
+    return [_read(element, folder) for element in errors or crashes[:1]]
 
 
 def _is_harmless(error: ElementTree.Element) -> bool:
