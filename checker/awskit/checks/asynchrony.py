@@ -91,7 +91,7 @@ HELD = ("dynamic.large_equal", "mechanism.aio")  # who does not read by AIO has 
     "a dynamic read that the disk holds back holds up nobody",
     "S1",
     "S7",
-    needs=(*HELD, "static.small_equal"),
+    needs=(*HELD, "mixed.two_at_once"),
     own_server=True,
 )
 def slow_disk(bench: Bench) -> None:
