@@ -14,9 +14,10 @@ from typing import TextIO
 
 from . import batch, junit, report
 from .boxed import expect_free_port
-from .grade import CHECKS, Grader, Report
+from .grade import CHECKS, Grader
 from .handed_in import ARCHIVES, is_submission
 from .model import Trouble, Verdict
+from .results import Report
 from .rubric import BadRubric, Rubric, load
 from .sandbox import Isolation
 from .workplace import working_folder

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import checks as _all_checks  # noqa: F401 (importing it fills the registry)
@@ -23,6 +23,7 @@ from .bench import Bench
 from .boxed import BoxedLauncher, Program, describe
 from .builds import Builds
 from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
+from .results import ItemResult, Report
 from .rubric import Item, Rubric
 from .sandbox import Isolation, Sandbox
 from .schedule import BUDGET_S, WORKERS, Schedule, cost, in_order
@@ -39,87 +40,21 @@ BUILD = Check("build.executable", "make builds an executable aws", ("U1",), _bui
 CHECKS: dict[str, Check] = {BUILD.id: BUILD, **REGISTRY}
 
 
-@dataclass
-class ItemResult:
-    """What came of one line of the list. `memory` is None where the item has no memory point."""
+def memory_check(item: Item) -> Check:
+    """The check behind an item's memory points: its checks once more, on a server whose memory is watched."""
+    runs = [(name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server]
 
-    item: Item
-    verdicts: list[Verdict]
-    memory: Verdict | None = None
+    def run(bench: Bench) -> None:
+        assert isinstance(bench.launcher, BoxedLauncher), "only a submission is judged by these"
+        memory.judge(bench.launcher, bench.tree, bench.seed, runs)
 
-    @property
-    def score(self) -> float:
-        """Points earned."""
-        earned = self.item.points if all(_costs_nothing(verdict) for verdict in self.verdicts) else 0
-        if self.memory is not None and _costs_nothing(self.memory):
-            earned += self.item.memory
-        return earned
-
-    @property
-    def max_score(self) -> float:
-        """Points that there were to earn."""
-        return self.item.points + self.item.memory
-
-    @property
-    def all_verdicts(self) -> list[Verdict]:
-        """The checks' verdicts, and the memory's."""
-        return self.verdicts + ([self.memory] if self.memory else [])
-
-    @property
-    def unknown(self) -> bool:
-        """Whether the checker could not find out some of it."""
-        return any(verdict.outcome is Outcome.ERROR for verdict in self.all_verdicts)
-
-
-def _needs(check: Check) -> tuple[str, ...]:
-    """The ids of the checks that must pass first: everything needs a program."""
-    return check.needs or (() if check is BUILD else (BUILD.id,))
-
-
-def _all_needs(name: str) -> tuple[str, ...]:
-    return _needs(CHECKS[name])
+    title = f"{item.name}: no memory error"
+    return Check(f"memory.{item.number}", title, ("K1",), run, needs=item.checks, own_server=True)
 
 
 def _no_time(check: Check) -> Verdict:
     reason = f"not tried, because the server has slept and computed for {BUDGET_S:g} s in the checks before"
     return Verdict(check, Outcome.SKIPPED, reason=reason)
-
-
-def _costs_nothing(verdict: Verdict) -> bool:
-    return verdict.outcome in (Outcome.PASSED, Outcome.ERROR)
-
-
-@dataclass
-class Report:
-    """All that a grading brought. `seconds` is how long it took."""
-
-    submission: str
-    rubric: Rubric
-    seed: int
-    isolation: Isolation
-    results: list[ItemResult] = field(default_factory=list)
-    build_log: str = ""
-    seconds: float = 0.0
-
-    @property
-    def score(self) -> float:
-        """Points earned in all."""
-        return sum(result.score for result in self.results)
-
-    @property
-    def unknown(self) -> bool:
-        """Whether the checker could not find out something."""
-        return any(result.unknown for result in self.results)
-
-    def of_group(self, group: str) -> list[ItemResult]:
-        """The results of the items of one group."""
-        return [result for result in self.results if result.item.group == group]
-
-    @property
-    def notes(self) -> list[str]:
-        """What is told to the reader and costs nothing, each thing once."""
-        verdicts = [verdict for result in self.results for verdict in result.all_verdicts]
-        return list(dict.fromkeys(note for verdict in verdicts for note in verdict.notes))
 
 
 class _NoServer(Server):
@@ -147,39 +82,42 @@ class Grader:
 
     def __post_init__(self) -> None:
         self.sandbox = Sandbox(self.isolation)
-        self.tree = Tree(self.folder / "site", self.seed)
         self.build_log = ""
         self._program: Program | None = None
         self._builds: Builds | None = None
         self._verdicts: dict[str, Verdict] = {}
         self._journalling = threading.Lock()
-        self._schedule = Schedule((), _all_needs)
-        self._to_do = 0
+        self._checks = CHECKS | {check.id: check for item in self.rubric.items if item.memory
+                                 for check in [memory_check(item)]}  # fmt: skip
+        wanted = [BUILD.id, *(name for item in self.rubric.items for name in item.checks)]
+        wanted += [f"memory.{item.number}" for item in self.rubric.items if item.memory]
+        self._order = in_order(wanted, self._needs)
+        self._schedule = Schedule(self._order, self._needs)
 
     def run(self) -> Report:
         """Do it all. Raises nothing for what the submission does; Trouble if not even a build can be tried."""
         begin = time.monotonic()
-        order = in_order([BUILD.id, *(name for item in self.rubric.items for name in item.checks)], _all_needs)
-        with_memory = [item for item in self.rubric.items if item.memory]
-        self._to_do = len(order) + len(with_memory)
         self._record(self._verdict(BUILD, self._build))
         if (built := self._verdicts[BUILD.id]).outcome is Outcome.ERROR:
             raise Trouble(f"cannot build here: {built.reason}")
-        self._schedule = Schedule(order, _all_needs)
         workers = WORKERS if self.isolation.network else 1  # or else there is one port for all
         with ThreadPoolExecutor(workers) as pool:
             try:
-                for worker in [pool.submit(self._work) for _ in range(workers)]:
+                for worker in [pool.submit(self._work, f"site-{number}") for number in range(workers)]:
                     worker.result()
             finally:
                 self._schedule.stop()
-        results = [ItemResult(item, [self._verdicts[name] for name in item.checks]) for item in self.rubric.items]
-        with ThreadPoolExecutor(workers) as pool:
-            memory = dict(zip((item.number for item in with_memory), pool.map(self._judge_memory, with_memory)))
-        for result in results:
-            result.memory = memory.get(result.item.number)
+        results = [self._result(item) for item in self.rubric.items]
         seconds = time.monotonic() - begin
         return Report(str(self.path), self.rubric, self.seed, self.isolation, results, self.build_log, seconds)
+
+    def _result(self, item: Item) -> ItemResult:
+        memory_verdict = self._verdicts[f"memory.{item.number}"] if item.memory else None
+        return ItemResult(item, [self._verdicts[name] for name in item.checks], memory_verdict)
+
+    def _needs(self, name: str) -> tuple[str, ...]:
+        """The ids of the checks that must pass first: everything needs a program."""
+        return self._checks[name].needs or (() if name == BUILD.id else (BUILD.id,))
 
     # -- the checks ---------------------------------------------------------------------------------------------------
 
@@ -189,31 +127,33 @@ class Grader:
         self._program, self.build_log = submission.build(self.sandbox, folder)
         self._builds = Builds(self.path, self.sandbox, self.folder, self._program)
 
-    def _work(self) -> None:
-        """Judge checks as long as there are any. One thread of several."""
+    def _work(self, site: str) -> None:
+        """Judge checks as long as there are any, on a document root of its own: files that one check changes, or that a
+        server spoils, are no other's. One thread of several."""
         try:
+            tree = Tree(self.folder / site, self.seed)
             while name := self._schedule.take():
                 if name not in self._verdicts:
-                    self._record(self._judge(CHECKS[name]))
+                    self._record(self._judge(self._checks[name], tree))
                 self._schedule.done(name, self._verdicts[name].cost)
         except BaseException:
             self._schedule.stop()
             raise
 
-    def _judge(self, check: Check) -> Verdict:
+    def _judge(self, check: Check, tree: Tree) -> Verdict:
         """The verdict of a check, when all that it needs has its own."""
-        needed = [self._verdicts[name] for name in _needs(check)]
+        needed = [self._verdicts[name] for name in self._needs(check.id)]
         if missing := [verdict for verdict in needed if verdict.outcome is not Outcome.PASSED]:
             return self._not_judged(check, missing)
         if self._schedule.is_spent(check.id):
             return _no_time(check)
-        return self._verdict(check, self._run)
+        return self._verdict(check, lambda verdict: self._run(verdict, tree))
 
-    def _run(self, verdict: Verdict) -> None:
+    def _run(self, verdict: Verdict, tree: Tree) -> None:
         """Run a check on a server that is started for it."""
         check, launcher, tally = verdict.check, self._launcher(), Tally()
-        bench = Bench(launcher, self.tree, _NoServer(), self.seed, check.id, self.patience, tally)
-        self.tree.mend()
+        bench = Bench(launcher, tree, _NoServer(), self.seed, check.id, self.patience, tally)
+        tree.mend()
         try:
             if check.own_server:
                 check.run(bench)
@@ -225,7 +165,7 @@ class Grader:
     def _run_on_one(self, verdict: Verdict, bench: Bench) -> None:
         """The same, with the one server for the whole check."""
         begin = time.monotonic()
-        server = self._launcher().launch(self.tree)
+        server = self._launcher().launch(bench.tree)
         bench.server = server
         if server.alive() and not server.ready():
             bench.tally.slept += time.monotonic() - begin
@@ -241,20 +181,6 @@ class Grader:
             bench.tally.worked += procfs.run_time_ns(server.pid) / 1e9
             status = server.stop(signal.SIGKILL)
             verdict.server_log = server.log() + ("" if alive else f"\n[the server's process ended: {describe(status)}]")
-
-    def _judge_memory(self, item: Item) -> Verdict:
-        """The verdict on an item's checks once more, under valgrind."""
-        check = Check(f"memory.{item.number}", f"{item.name}: no memory error", ("K1",), _built_before)
-        verdicts = [self._verdicts[name] for name in item.checks]
-        if missing := [verdict for verdict in verdicts if verdict.outcome is not Outcome.PASSED]:
-            verdict = self._not_judged(check, missing)
-        elif self._schedule.is_spent():
-            verdict = _no_time(check)
-        else:
-            runs = [(name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server]
-            verdict = self._verdict(check, lambda _: memory.judge(self._launcher(), self.tree, self.seed, runs))
-        self._record(verdict)
-        return verdict
 
     def _launcher(self) -> BoxedLauncher:
         assert self._program is not None, "a check ran though the build did not pass"
@@ -291,7 +217,7 @@ class Grader:
 
     def _causes(self, verdict: Verdict) -> list[Verdict]:
         """What is at the root of a verdict that is not `passed`: what is to be mended first."""
-        missing = [self._verdicts[name] for name in _needs(verdict.check) if name in self._verdicts]
+        missing = [self._verdicts[name] for name in self._needs(verdict.check.id) if name in self._verdicts]
         missing = [need for need in missing if need.outcome is not Outcome.PASSED]
         return [cause for need in missing for cause in self._causes(need)] or [verdict]
 
@@ -299,4 +225,4 @@ class Grader:
         with self._journalling:
             self._verdicts[verdict.check.id] = verdict
             self.journal(verdict)
-            self.progress(len(self._verdicts), self._to_do)
+            self.progress(len(self._verdicts), len(self._order))

@@ -10,9 +10,9 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from pathlib import Path
 
-from .grade import ItemResult, Report
 from .model import Outcome, Verdict
 from .report import clean, cut, explanation
+from .results import ItemResult, Report
 
 # What XML 1.0 has no way to say (section 2.2), but for what `clean` has spelled out already.
 _IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -4,7 +4,8 @@ The drawing of the kit, arrows pointing down only:
 
     tests/functional      cli.py  (awscheck)
           |                 |  \\
-          |               grade.py  report.py, rubric.py
+          |                 |   batch.py, report.py, junit.py  (many at once; what people and machines read)
+          |               grade.py, schedule.py, results.py, rubric.py  (which check when, and what it is worth)
           |              /     |
         checks/*.py     /   mechanism.py, witness.py, evidence.py  (what the kernel saw)
           |            /    memory.py, sanitizer.py, valgrind.py, builds.py  (what is wrong with its memory)
@@ -13,7 +14,7 @@ The drawing of the kit, arrows pointing down only:
           |          /      entry.py, faults.py, programs.py, checker/box/*.c  (its bounds; calls cut, refused, held)
         bench.py  (what a check is given: a tree, a server, a client; local.py starts the reference's server)
           |     \\
-        judge.py client.py  (what a right answer is; an HTTP client that hides nothing)
+        judge.py client.py vigil.py  (what a right answer is; a client that hides nothing; when to wait no longer)
         /   |   \\   |
   server.py tree.py reply.py   procfs.py  (a server, its files, what came back; a process as /proc shows it)
         \\   |   /

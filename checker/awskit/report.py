@@ -13,8 +13,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .grade import ItemResult, Report
 from .model import Outcome, Verdict
+from .results import ItemResult, Report
 from .rubric import Rubric
 
 LINES = 24  # of one text that a report shows

@@ -85,7 +85,7 @@ class Tree:
     Directories are 0755 and files 0666 whatever the umask: the server may run as another user, and may open a file for
     writing as it may on its author's machine. What it has written is made good by `mend`.
     Methods take targets as a client writes them without any escape: `/static/small00.dat`. Checks that run side by side
-    share a tree: the first to ask for a file makes it, and who changes files has names of its own.
+    have a tree each: the same bytes, and no way into each other's files.
     """
 
     def __init__(self, root: Path, seed: int) -> None:

@@ -17,10 +17,9 @@ from pathlib import Path
 
 from . import procfs
 from .bench import KINDS, SMALL, Bench, request_bytes
-from .boxed import BoxedLauncher, BoxedServer
+from .boxed import BoxedLauncher, BoxedServer, Program
 from .evidence import EPOLL_WAITS, STRACE, Call, Ledger, Trace, parse
 from .model import Failure, Trouble
-from .tree import Tree
 
 
 @dataclass(frozen=True)
@@ -116,15 +115,17 @@ class _Once:
             return self._run
 
 
-# A grading makes its document root anew: the root stands for it.
-_RUNS: weakref.WeakKeyDictionary[Tree, _Once] = weakref.WeakKeyDictionary()
+# A grading builds its program anew: the program stands for it.
+_RUNS: weakref.WeakKeyDictionary[Program, _Once] = weakref.WeakKeyDictionary()
 _RUNS_LOCK = threading.Lock()
 
 
 def observed(bench: Bench) -> Run:
     """The run of this grading. Failure if the server does not start, Trouble where it cannot be traced."""
+    if not isinstance(bench.launcher, BoxedLauncher):
+        raise Trouble("evidence is taken from a server in a box only")
     with _RUNS_LOCK:
-        once = _RUNS.setdefault(bench.tree, _Once())
+        once = _RUNS.setdefault(bench.launcher.program, _Once())
     return once.get(bench)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from awskit import junit
-from awskit.grade import CHECKS, ItemResult, Report
+from awskit.grade import CHECKS
 from awskit.model import Outcome, Verdict
 from awskit.report import LINES, WIDTH, clean, cut, gradescope, table
+from awskit.results import ItemResult, Report
 from awskit.rubric import Item, Rubric
 from awskit.sandbox import Isolation
 

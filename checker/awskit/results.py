@@ -1,0 +1,78 @@
+"""What came of a grading: its verdicts by items, and what they are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .model import Outcome, Verdict
+from .rubric import Item, Rubric
+from .sandbox import Isolation
+
+
+@dataclass
+class ItemResult:
+    """What came of one line of the list. `memory` is None where the item has no memory point."""
+
+    item: Item
+    verdicts: list[Verdict]
+    memory: Verdict | None = None
+
+    @property
+    def score(self) -> float:
+        """Points earned."""
+        earned = self.item.points if all(_costs_nothing(verdict) for verdict in self.verdicts) else 0
+        if self.memory is not None and _costs_nothing(self.memory):
+            earned += self.item.memory
+        return earned
+
+    @property
+    def max_score(self) -> float:
+        """Points that there were to earn."""
+        return self.item.points + self.item.memory
+
+    @property
+    def all_verdicts(self) -> list[Verdict]:
+        """The checks' verdicts, and the memory's."""
+        return self.verdicts + ([self.memory] if self.memory else [])
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the checker could not find out some of it."""
+        return any(verdict.outcome is Outcome.ERROR for verdict in self.all_verdicts)
+
+
+@dataclass
+class Report:
+    """All that a grading brought. `seconds` is how long it took."""
+
+    submission: str
+    rubric: Rubric
+    seed: int
+    isolation: Isolation
+    results: list[ItemResult] = field(default_factory=list)
+    build_log: str = ""
+    seconds: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """Points earned in all."""
+        return sum(result.score for result in self.results)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the checker could not find out something."""
+        return any(result.unknown for result in self.results)
+
+    def of_group(self, group: str) -> list[ItemResult]:
+        """The results of the items of one group."""
+        return [result for result in self.results if result.item.group == group]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is told to the reader and costs nothing, each thing once."""
+        verdicts = [verdict for result in self.results for verdict in result.all_verdicts]
+        return list(dict.fromkeys(note for verdict in verdicts for note in verdict.notes))
+
+
+def _costs_nothing(verdict: Verdict) -> bool:
+    return verdict.outcome in (Outcome.PASSED, Outcome.ERROR)
