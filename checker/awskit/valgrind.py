@@ -58,15 +58,6 @@ class _Incomplete(Exception):
 
 
 @dataclass(frozen=True)
-class _Report:
-    """What valgrind has written of a program and of its children, each with an end of its own; and how many processes
-    there were at the end, and so how many ends there must be."""
-
-    data: bytes
-    processes: int
-
-
-@dataclass(frozen=True)
 class Finding:
     """One finding: valgrind's sentence, and where in the submission: function, file and line, or ""."""
 
@@ -97,6 +88,10 @@ class _Listener:
         with connection:
             while len(self._report) < MAX_REPORT and (piece := connection.recv(1 << 16)):
                 self._report += piece
+
+    def ends(self) -> int:
+        """How many processes have written all that they had to write."""
+        return self._report.count(b"</valgrindoutput>")
 
     def finish(self) -> bytes:
         """The whole report. To be called when the server has ended."""
@@ -224,14 +219,25 @@ def _executable(pid: int) -> str:
         return ""
 
 
-def _end(server: BoxedServer, listener: _Listener) -> _Report:
-    """Make the server end so that valgrind can report: its children first and one after another, because they all
-    write to the one report. Failure if a process outlasts all signals."""
+def _end(server: BoxedServer, listener: _Listener) -> bytes:
+    """Make the server end so that valgrind can report; the report. Its children end first, and one after another,
+    because all write to the one report. Failure if a process outlasts all signals, _Incomplete if one is silent."""
     members = [pid for pid in procfs.family(server.pid) if not procfs.ending(pid)]
+    silent = 0
     for pid in (*members[1:], *members[:1]):
+        ends = listener.ends()
         _end_process(server, pid)
-    server.stop(signal.SIGKILL)
-    return _Report(listener.finish(), len(members))
+        with contextlib.suppress(Failure):
+            wait_until(lambda: listener.ends() > ends, JOIN_SECONDS, "the report of a process that has ended")
+        silent += listener.ends() == ends
+    ended = server.stop(signal.SIGKILL)
+    report = listener.finish()
+    if silent or not listener.ends() or ended.signal == signal.SIGKILL:
+        raise _Incomplete(
+            f"valgrind's report is not complete ({len(report):,} bytes); the server ended by {describe(ended)};"
+            f" its last words: {server.stderr()[-400:].strip() or 'none'}"
+        )
+    return report
 
 
 def _end_process(server: BoxedServer, pid: int) -> None:
@@ -269,15 +275,9 @@ class _Unmoved:
         return self._looks >= 50 or ran - self._began > END_CPU_NS or not self._server.alive()
 
 
-def _errors(report: _Report, server: BoxedServer) -> list[Finding]:
-    """What valgrind found, in its order; _Incomplete if the report is."""
-    text = report.data.decode(errors="replace")
-    if text.count("</valgrindoutput>") < report.processes or text.count("<state>FINISHED</state>") < report.processes:
-        ending = describe(server.stop())
-        raise _Incomplete(
-            f"valgrind's report is not complete ({len(text):,} bytes); the server ended by {ending};"
-            f" its last words: {server.stderr()[-400:].strip() or 'none'}"
-        )
+def _errors(report: bytes, server: BoxedServer) -> list[Finding]:
+    """What valgrind found, in its order; _Incomplete if that cannot be read."""
+    text = report.decode(errors="replace")
     try:
         elements = [ElementTree.fromstring(match[0]) for match in _ELEMENT.finditer(text)]
     except ElementTree.ParseError as error:
