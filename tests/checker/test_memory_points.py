@@ -14,7 +14,7 @@ from awskit.valgrind import _is_harmless
 from grading import Graded
 
 # Item 13: answers an HTTP/1.0 request, 2 points and 1 for memory.
-MODES = ("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH", "SHY", "SUICIDE", "HUSHED")
+MODES = ("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH", "SHY", "SUICIDE", "HUSHED", "FORKED", "FORKED_LEAKY")
 Gradings = dict[str, "Future[Graded]"]
 
 
@@ -29,8 +29,8 @@ def _output(graded: Graded) -> str:
     return graded.item(13)["output"]
 
 
-@pytest.mark.parametrize("mode", ["ALWAYS_404", "DEAF"])
-def test_a_clean_server_gets_the_point_whether_it_heeds_sigterm_or_not(mode: str, gradings: Gradings) -> None:
+@pytest.mark.parametrize("mode", ["ALWAYS_404", "DEAF", "FORKED"])
+def test_a_clean_server_gets_the_point_whether_it_heeds_sigterm_or_forks_or_not(mode: str, gradings: Gradings) -> None:
     graded = gradings[mode].result()
     assert graded.code == 0, graded.text
     assert graded.item(13)["score"] == 3
@@ -40,6 +40,7 @@ def test_a_clean_server_gets_the_point_whether_it_heeds_sigterm_or_not(mode: str
     "mode, says",
     [
         ("LEAKY", "77 bytes in 1 blocks are definitely lost in loss record"),
+        ("FORKED_LEAKY", "77 bytes in 1 blocks are definitely lost in loss record"),
         ("OVERRUN", "heap-buffer-overflow: WRITE of size 1 in write_beyond (null.c:"),
         ("HUSHED", "stack-buffer-overflow: WRITE of size 1 in write_beyond_the_stack (null.c:"),
         ("SUICIDE", "the server ended by SIGKILL"),

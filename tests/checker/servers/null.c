@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum mode { PAUSE, SILENT, CLOSE, RESET, EMPTY_200, ALWAYS_404, ECHO, LEAKY, DEAF, ESCAPED, CHATTY, WRONG_PORT, EPOLL_FOR_SHOW,
-            OVERRUN, CRASH, SHY, SUICIDE, HUSHED };
+            OVERRUN, CRASH, SHY, SUICIDE, HUSHED, FORKED, FORKED_LEAKY };
 
 static const enum mode mode = MODE;
 
@@ -88,7 +88,7 @@ static void *serve(void *argument)
     default:
         answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     }
-    if (mode == LEAKY && length)
+    if ((mode == LEAKY || mode == FORKED_LEAKY) && length)
         keep_nothing_of(77);
     if (mode == OVERRUN)
         write_beyond(77);
@@ -123,6 +123,8 @@ int main(int count, char **names)
         signal(SIGTERM, SIG_IGN), signal(SIGINT, SIG_IGN);
     if (mode == ESCAPED && count == 1)
         execl(names[0], names[0], "again", (char *)NULL);
+    if ((mode == FORKED || mode == FORKED_LEAKY) && fork())
+        return pause(); /* the child serves */
     if (mode == CHATTY)
         for (int line = 0; line < 40000; line++)
             fprintf(stderr, "%d\n", line);
