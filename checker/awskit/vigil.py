@@ -11,9 +11,10 @@ family of processes is looked at, from outside, and waiting ends for one of thes
 A wait is for one event, such as the next byte; the next wait begins anew. What a server sleeps or computes while it is
 waited for is also counted up, so that one which lets a byte through now and then comes to an end too.
 
-Time counts less while the machine is short of CPU or has the disk at work, and not at all while the checker did not run
-or the server had no CPU to run on: an idle and a busy machine come to the same verdict, the busy one later. Sources:
-proc(5), sched-stats.rst and psi.rst of the kernel's documentation.
+Time counts less while the machine is short of CPU or has the disk at work, or a thread is in the kernel's hands (state
+D: io_destroy(2) waits for all CPUs, 30 ms on an idle machine, a second on a busy one), and not at all while the checker
+did not run or the server had no CPU to run on: an idle and a busy machine come to the same verdict, the busy one later.
+Sources: proc(5), sched-stats.rst and psi.rst of the kernel's documentation.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ PATIENCE_S = 10.0  # what the bounds of CPU time above hold for; they grow with 
 FIRST_LOOK_S = 0.02  # most waits are over by then and cost nothing
 LOOK_S = 0.05
 LATE_S = 2 * LOOK_S  # more than that between two looks: the checker did not run, and time did not count
+IN_KERNEL = 0.25  # how much time counts that a thread spends in state D
 BUSY_MACHINE = 0.5  # the least that time counts
 OVERTIME = 6  # patiences; then the machine is to blame if it let the server wait for a CPU half of the time
 TICK = 0.01  # a thread that runs for less than this part of the time only looks at its clock
@@ -91,7 +93,7 @@ class Vigil:
         self._next = self._begin + FIRST_LOOK_S
         self._last: _Sight | None = None
         self._ran_first: float | None = None
-        self._still = self._calm = self._worked = self._starved = 0.0
+        self._still = self._calm = self._worked = self._starved = self._in_kernel = 0.0
 
     def pause(self) -> float:
         """Seconds until the next look is due."""
@@ -136,6 +138,9 @@ class Vigil:
         self._worked += ran
         if "R" in before.states & now.states and ran < elapsed / 2:
             self._starved += elapsed
+        elif "D" in before.states & now.states:
+            self._calm += calm * IN_KERNEL
+            self._in_kernel += elapsed
         else:
             self._calm += calm
         if (before.states | now.states) <= ASLEEP and ran <= TICK * elapsed:
@@ -152,7 +157,7 @@ class Vigil:
         if self._worked >= BUSY_S * self._scale:
             return f"the server was busy for {BUSY_S * self._scale:g} s of CPU time, and nothing came of it"
         waited = now.at - self._begin
-        overtime = waited >= OVERTIME * self._patience
+        overtime = waited - self._in_kernel * (1 - IN_KERNEL) >= OVERTIME * self._patience
         if overtime and self._starved > waited / 2:
             raise Trouble(f"in {waited:.0f} s this machine gave the server {self._worked:.1f} s of CPU time")
         if overtime or self._calm >= self._patience:

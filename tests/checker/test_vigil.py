@@ -36,6 +36,7 @@ SLEEPS = "import signal; print(flush=True); signal.pause()"
 SLEEPS_IN_A_CHILD = "import os; os.fork() and os.wait(); import signal; print(flush=True); signal.pause()"
 SPINS = "print(flush=True)\nwhile True: pass"
 SPINS_IN_A_CHILD = "import os; os.fork() and os.wait(); print(flush=True)\nwhile True: pass"
+IN_VFORK = "import ctypes; c = ctypes.PyDLL(None); print(flush=True); c.vfork() or c.pause()"
 TICKS = "import time; print(flush=True)\nwhile True: time.sleep(0.2)"
 WORKS_NOW_AND_THEN = """
 import time
@@ -151,6 +152,15 @@ def test_a_check_ends_that_a_server_sleeps_through_by_and_by(process: Callable[[
             why = watch.look()
     assert why == "in this check the server slept for 1.5 s in all while it was waited for"
     assert waits > 3
+
+
+def test_a_server_in_the_kernels_hands_has_more_patience(process: Callable[[str], Process]) -> None:
+    """A parent of vfork(2) is in state D until its child ends or becomes another program."""
+    server = process(IN_VFORK)
+    wait_until(lambda: "D" in procfs.states(server.pid), 30, "the parent is in state D")
+    begin = time.monotonic()
+    assert "nothing came of it for" in _why(server, patience=0.5)
+    assert time.monotonic() - begin >= 0.5 / vigil.IN_KERNEL
 
 
 @pytest.mark.skipif(not Path("/proc/pressure/cpu").exists(), reason="this kernel does not tell")
