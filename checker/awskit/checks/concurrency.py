@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from .. import procfs
-from ..bench import KIB, KINDS, Bench, request_bytes, wait_until
+from ..bench import KIB, KINDS, Bench, request_bytes
 from ..client import Client
 from ..faults import HoldReads
 from ..model import check
@@ -129,7 +129,7 @@ def _wait_reads_held(bench: Bench) -> None:
         looks, held = (looks + 1 if now == held and now > 0 else 0), now
         return looks > 8
 
-    wait_until(settled, bench.patience, "the server begins to read the files, by io_submit")
+    bench.wait(settled, "the server begins to read the files, by io_submit")
 
 
 @check(
