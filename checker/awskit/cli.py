@@ -16,10 +16,10 @@ from . import batch, junit, report
 from .boxed import expect_free_port
 from .grade import CHECKS, Grader
 from .handed_in import ARCHIVES, is_submission
+from .isolation import Isolation
 from .model import Trouble, Verdict
 from .results import Report
 from .rubric import BadRubric, Rubric, load
-from .sandbox import Isolation
 from .workplace import working_folder
 
 ALL_POINTS, SOME_LOST, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 
 from .faults import Fault, Warden
 from .model import Trouble
@@ -45,6 +46,15 @@ class Entry:
         self._outside.close()
         if not entered:
             raise Trouble("the command could not be bounded as it must be")
+
+    def wait_entered_by(self, popen: subprocess.Popen[bytes]) -> None:
+        """The same; if it cannot be, it ends the process and tells what that wrote to its pipe of standard error."""
+        try:
+            self.wait_entered()
+        except Trouble as trouble:
+            popen.kill()
+            said = popen.communicate()[1].decode(errors="replace").strip()
+            raise Trouble(f"{trouble}: {said}" if said else str(trouble)) from trouble
 
     def close(self) -> None:
         """Let go of everything; the warden ends. Idempotent."""

@@ -125,7 +125,9 @@ class Warden:
             said = self._receive().split()
         if len(said) != 3:
             raise Trouble("the warden has ended")
-        if said[2] != "1":
+        if said[2] == "refused":
+            raise Trouble("this machine does not let the checker reach into the server's process")
+        if said[2] == "unfit":
             raise Trouble("the server uses its AIO queue for other than reads of files: they cannot be held or cut")
         return int(said[0]), int(said[1])
 

@@ -22,10 +22,11 @@ from . import handed_in, memory, procfs, submission
 from .bench import Bench
 from .boxed import BoxedLauncher, Program, describe
 from .builds import Builds
+from .isolation import Isolation
 from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
 from .results import ItemResult, Report
 from .rubric import Item, Rubric
-from .sandbox import Isolation, Sandbox
+from .sandbox import Sandbox
 from .schedule import BUDGET_S, WORKERS, Schedule, cost, in_order
 from .server import Server
 from .tree import Tree

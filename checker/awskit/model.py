@@ -10,7 +10,7 @@ The drawing of the kit, arrows pointing down only:
         checks/*.py     /   mechanism.py, witness.py, evidence.py  (what the kernel saw)
           |            /    memory.py, sanitizer.py, valgrind.py, builds.py  (what is wrong with its memory)
           |            /    handed_in.py, submission.py  (what was handed in, and its build)
-          |           /     boxed.py, sandbox.py, process.py, namespace.py  (its server in a box)
+          |           /     boxed.py, sandbox.py, isolation.py, bwrap.py, process.py, overuse.py, namespace.py  (its box)
           |          /      entry.py, faults.py, programs.py, checker/box/*.c  (its bounds; calls cut, refused, held)
         bench.py  (what a check is given: a tree, a server, a client; local.py starts the reference's server)
           |     \\

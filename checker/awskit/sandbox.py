@@ -19,8 +19,6 @@ What a machine cannot give is left out and listed in `Isolation.missing`, which 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import enum
 import json
 import os
 import subprocess
@@ -29,24 +27,15 @@ from pathlib import Path
 
 from . import namespace, procfs
 from .bench import wait_until
+from .bwrap import ENVIRONMENT, INFO, MIB, Access, Mount, bwrap_line
 from .entry import Entry
 from .faults import Fault
+from .isolation import Isolation
 from .model import Failure, Trouble
 from .overuse import Room
 from .process import Process, becomes_readable
 
-MIB = 1 << 20
-
-NOBODY = 65534  # the real user and group id of a submission where the checker is root
-INFO = "{info}"  # stands for the number of a descriptor that is known later
-LANDLOCK_CREATE_RULESET = 444  # the system call's number, the same on every architecture
 SPAWN_SECONDS = 30.0  # for bwrap to make its namespaces (10 ms measured): bounds a machine that hangs
-
-# What a command finds in the box besides its own folders: the compiler's world, read-only. Debian's compiler is found
-# through /etc/alternatives, and valgrind replaces functions of the dynamic loader by the names in /usr/lib/debug.
-SYSTEM = ("/usr", "/etc/alternatives", "/etc/ld.so.cache")
-LINKS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C.UTF-8"}
 
 
 @dataclass(frozen=True)
@@ -63,129 +52,6 @@ class Limits:
     memory_in_all: int = 1024 * MIB
     open_files: int | None = None
     aio_requests: int | None = None
-
-
-class Access(enum.Enum):
-    """What a box may do with a folder. KEEP: what file permissions allow, but no file is made, removed or renamed; as
-    far as the machine has Landlock, else it is READ."""
-
-    READ = "read"
-    KEEP = "keep"
-    WRITE = "write"
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A folder of the checker's, and the path by which the box sees it."""
-
-    outside: Path
-    inside: str
-    access: Access = Access.READ
-
-
-@dataclass(frozen=True)
-class Isolation:
-    """What this machine lets us do. `user` is the id to drop to, None where the checker is not root itself."""
-
-    network: bool
-    box: bool
-    landlock: bool
-    warden: bool
-    user: int | None
-    missing: tuple[str, ...]
-
-    @classmethod
-    def probe(cls) -> Isolation:
-        """Try it. An ordinary user's process moves into a user namespace of its own and needs to have one thread."""
-        missing = []
-        is_root = os.geteuid() == 0
-        network = True
-        try:
-            if not is_root:
-                namespace.enter_user_namespace()
-            namespace.NetworkNamespace().close()
-        except OSError as error:
-            network = False
-            missing.append(
-                f"no network namespace of its own ({error}): port 8888 of this machine is used, network access is open"
-            )
-        user = NOBODY if is_root and _is_mapped(NOBODY) else None
-        if is_root and user is None:
-            missing.append(f"no other user than root: there is no user {NOBODY} in this user namespace")
-        trouble = _try_bwrap(user)
-        if trouble:
-            missing.append(f"no box ({trouble}): files of this machine can be read, processes can be left behind")
-        landlock = _has_landlock()
-        if not landlock:
-            missing.append("no Landlock: the document root is read-only for the server, not as a student has it")
-        warden = _try_warden()
-        if warden:
-            missing.append(f"no faults, no bound for Linux AIO contexts ({warden})")
-        return cls(network, not trouble, landlock, not warden, user, tuple(missing))
-
-
-def _is_mapped(number: int) -> bool:
-    """Whether a user and a group of this number exist in this user namespace (a container may have root alone)."""
-    for name in ("uid_map", "gid_map"):
-        rows = [list(map(int, line.split())) for line in Path(f"/proc/self/{name}").read_text().splitlines()]
-        if not any(first <= number < first + count for first, _, count in rows):
-            return False
-    return True
-
-
-def _try_bwrap(user: int | None) -> str:
-    """Why bwrap does not work here, or "" if it does."""
-    if not Path("/usr/bin/bwrap").exists():
-        return "bubblewrap is not installed"
-    line = [*_bwrap((), "/", {}, info=False), "/usr/bin/true"]
-    if user is not None:
-        line = ["/usr/bin/setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", *line]
-    process = subprocess.run(line, env={}, capture_output=True, timeout=SPAWN_SECONDS, check=False)
-    return process.stderr.decode(errors="replace").strip() if process.returncode else ""
-
-
-def _has_landlock() -> bool:
-    """Whether this kernel has Landlock, and it is switched on (landlock_create_ruleset(2), the version)."""
-    return ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, 1) > 0
-
-
-def _try_warden() -> str:
-    """Why no warden can answer a command's calls here, or "" if one can."""
-    entry = Entry(contexts=1)
-    try:
-        line = [*entry.line, "/usr/bin/true"]
-        popen = subprocess.Popen(line, env={}, stderr=subprocess.PIPE, pass_fds=entry.descriptors)
-        try:
-            _enter(entry, popen)
-        finally:
-            popen.communicate()
-    except Trouble as trouble:
-        return str(trouble)
-    finally:
-        entry.close()
-    return ""
-
-
-def _bwrap(mounts: tuple[Mount, ...], cwd: str, environment: dict[str, str], *, info: bool) -> list[str]:
-    """The command line of bwrap up to the command. `info`: it writes the pid of its inner process to INFO."""
-    line = ["/usr/bin/bwrap", "--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
-    line += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    if info:
-        line += ["--info-fd", INFO]
-    for path in SYSTEM:
-        line += ["--ro-bind-try", path, path]
-    for path in LINKS:
-        if os.path.islink(path):
-            line += ["--symlink", os.readlink(path), path]
-        else:
-            line += ["--ro-bind-try", path, path]
-    line += ["--proc", "/proc", "--dev", "/dev"]
-    line += ["--size", str(256 * MIB), "--tmpfs", "/tmp", "--size", str(64 * MIB), "--tmpfs", "/dev/shm"]
-    for mount in mounts:
-        line += ["--ro-bind" if mount.access is Access.READ else "--bind", str(mount.outside), mount.inside]
-    for name, value in environment.items():
-        line += ["--setenv", name, value]
-    return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", cwd, "--"]
 
 
 class Sandbox:
@@ -246,7 +112,7 @@ class Sandbox:
             os.close(send)
         try:
             init, pid = self._find(popen, receive, bool(tracer))
-            _enter(entry, popen)
+            entry.wait_entered_by(popen)
             return Process(
                 popen, init, pid, entry, group=not self.isolation.box, max_memory=limits.memory_in_all, room=room
             )
@@ -284,7 +150,7 @@ class Sandbox:
         return tuple(words)
 
     def _box(self, mounts: tuple[Mount, ...], cwd: str, environment: dict[str, str]) -> list[str]:
-        return _bwrap(mounts, cwd, environment, info=True) if self.isolation.box else []
+        return bwrap_line(mounts, cwd, environment, info=True) if self.isolation.box else []
 
     def _popen(
         self,
@@ -335,13 +201,3 @@ class Sandbox:
             return max(0, wait_until(found, SPAWN_SECONDS, "the command's process"))
         except Failure as failure:
             raise Trouble(failure.reason) from failure
-
-
-def _enter(entry: Entry, popen: subprocess.Popen[bytes]) -> None:
-    """Wait until the command's bounds are in force; Trouble that says what was in the way."""
-    try:
-        entry.wait_entered()
-    except Trouble as trouble:
-        popen.kill()
-        said = popen.communicate()[1].decode(errors="replace").strip()
-        raise Trouble(f"{trouble}: {said}" if said else str(trouble)) from trouble

@@ -18,6 +18,20 @@
 
 int target_numbers_end;
 
+static bool refused;
+
+bool target_refused(void)
+{
+    return refused;
+}
+
+/* What a call on another process returned, which is seen on its way. */
+static long seen(long result)
+{
+    refused |= result < 0 && errno == EPERM;
+    return result;
+}
+
 int target_keep(int fd)
 {
     int kept = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, target_numbers_end);
@@ -43,7 +57,7 @@ struct answer answer_wait(int fd, short events, int64_t timeout_ns)
 
 ssize_t target_gather(pid_t process, const struct iovec *pieces, size_t count, void *bytes, size_t size)
 {
-    return process_vm_readv(process, &(struct iovec){bytes, size}, 1, pieces, count, 0);
+    return seen(process_vm_readv(process, &(struct iovec){bytes, size}, 1, pieces, count, 0));
 }
 
 ssize_t target_scatter(pid_t process, const struct iovec *pieces, size_t count, const void *bytes, size_t size)
@@ -51,7 +65,7 @@ ssize_t target_scatter(pid_t process, const struct iovec *pieces, size_t count, 
     struct iovec local = {.iov_len = size};
 
     memcpy(&local.iov_base, &bytes, sizeof bytes); /* iovec(3) serves both ways and has no const */
-    return process_vm_writev(process, &local, 1, pieces, count, 0);
+    return seen(process_vm_writev(process, &local, 1, pieces, count, 0));
 }
 
 /* A piece of the other process' memory: an address there is no pointer here. */
@@ -113,7 +127,7 @@ int target_descriptor(pid_t process, int fd)
     int handle = handle_of(process);
     if (handle < 0)
         return handle;
-    int copy = (int)syscall(SYS_pidfd_getfd, handle, fd, 0);
+    int copy = (int)seen(syscall(SYS_pidfd_getfd, handle, fd, 0));
     return copy < 0 ? -errno : copy;
 }
 

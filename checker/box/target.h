@@ -47,6 +47,9 @@ extern int target_numbers_end;
 /* Give a descriptor of ours that stays open for longer than a call a number that no target uses. -1 if it cannot. */
 int target_keep(int fd);
 
+/* Whether the machine has ever refused us a process: then what we said of its calls means nothing (ptrace(2)). */
+bool target_refused(void);
+
 /* Copy `size` bytes from or to the memory of `process`. False if not all of it is there. */
 bool target_read(pid_t process, uint64_t address, void *bytes, size_t size);
 bool target_write(pid_t process, uint64_t address, const void *bytes, size_t size);

@@ -6,7 +6,8 @@
  *     the checker  <-- CONTROL -->  the warden  <-- the filter's listener --  the server in the box
  *
  * GATE brings the listener (enter.c). On CONTROL, one packet each way: "ready" or "trouble: …" at first, then for each
- *     report                           hits and reads held: "HITS HELD FIT"
+ *     report                           "HITS HELD" and "fit"; or "unfit", as the target uses its queue for other than
+ *                                      reads, or "refused", as the machine does not let us reach the target
  *     release COUNT ERROR LAST_FIRST   complete COUNT of the reads held, -1: all and all to come; the same answer
  * Ends when the checker closes CONTROL or is gone. Without a warden the kernel answers ENOSYS in its place.
  */
@@ -184,7 +185,9 @@ static bool obey(int control)
         queue_release(&faults, count < 0 ? 0 : (unsigned long)count, count < 0, error, last_first != 0);
     for (size_t i = 0; i < faults.count; i++)
         hits += faults.list[i].hits;
-    size = snprintf(text, sizeof text, "%lu %lu %d", hits, queue_held(), !queue_unfit());
+    unsigned long held = queue_held();
+    const char *fit = target_refused() ? "refused" : queue_unfit() ? "unfit" : "fit";
+    size = snprintf(text, sizeof text, "%lu %lu %s", hits, held, fit);
     return send(control, text, (size_t)size, MSG_NOSIGNAL) == size;
 }
 

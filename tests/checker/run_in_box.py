@@ -13,9 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "checker"))
 
+from awskit.isolation import Isolation  # noqa: E402
 from awskit.namespace import NetworkNamespace  # noqa: E402
 from awskit.overuse import Room  # noqa: E402
-from awskit.sandbox import Access, Isolation, Limits, Sandbox  # noqa: E402
+from awskit.sandbox import Access, Limits, Sandbox  # noqa: E402
 
 REQUESTS = 1000  # that Linux AIO contexts may reserve
 MEMORY = 100 << 20  # bytes, of the whole box

@@ -21,9 +21,10 @@ from awskit import procfs  # noqa: E402
 from awskit.bench import Bench, request_bytes, wait_until  # noqa: E402
 from awskit.boxed import BoxedLauncher, Program  # noqa: E402
 from awskit.faults import Cut, Fault, HoldReads, Refuse  # noqa: E402
+from awskit.isolation import Isolation  # noqa: E402
 from awskit.model import Failure, Trouble  # noqa: E402
 from awskit.namespace import NetworkNamespace  # noqa: E402
-from awskit.sandbox import Isolation, Limits, Sandbox  # noqa: E402
+from awskit.sandbox import Limits, Sandbox  # noqa: E402
 from awskit.tree import Tree  # noqa: E402
 
 SIZE = 20_001  # of the files: odd, and more than one page

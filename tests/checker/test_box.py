@@ -137,6 +137,16 @@ def test_calls_that_nobody_outside_would_see_are_not_there() -> None:
     assert done.returncode == 256 - signal.SIGSYS
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes a right from root")
+def test_a_machine_that_lets_nobody_into_processes_has_no_faults_and_says_so() -> None:
+    """As in a container without CAP_SYS_PTRACE: what a warden did there would be nothing, and look like a pass."""
+    line = ["setpriv", "--bounding-set", "-sys_ptrace", sys.executable, str(RUNNER), "true"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    assert done.returncode == 77
+    assert "no faults" in done.stderr
+    assert "does not let the checker reach into the server's process" in done.stderr
+
+
 def test_there_is_loopback_and_no_other_network() -> None:
     done = box("tail -n +3 /proc/net/dev; tail -n +2 /proc/net/route")
     assert [line.split(":")[0].strip() for line in done.stdout.splitlines()] == ["lo"]

@@ -14,7 +14,7 @@ from awskit.model import Outcome, Verdict
 from awskit.report import LINES, WIDTH, clean, cut, gradescope, table
 from awskit.results import ItemResult, Report
 from awskit.rubric import Item, Rubric
-from awskit.sandbox import Isolation
+from awskit.isolation import Isolation
 
 ITEM = Item(17, "a small static file", 4, 1, ("static.small_equal",), "hidden")
 
