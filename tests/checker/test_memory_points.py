@@ -14,7 +14,10 @@ from awskit.valgrind import _is_harmless
 from grading import Graded
 
 # Item 13: answers an HTTP/1.0 request, 2 points and 1 for memory.
-MODES = ("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH", "SHY", "SUICIDE", "HUSHED", "FORKED", "FORKED_LEAKY")
+MODES = (
+    *("ALWAYS_404", "LEAKY", "DEAF", "ESCAPED", "OVERRUN", "CRASH", "SHY"),
+    *("SUICIDE", "HUSHED", "FORKED", "FORKED_LEAKY"),
+)
 Gradings = dict[str, "Future[Graded]"]
 
 
