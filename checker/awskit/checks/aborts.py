@@ -46,7 +46,7 @@ def before_answer(bench: Bench) -> None:
     "clients connect and have left before they are accepted",
     "S9",
     "S16",
-    needs=("abort.before_answer",),
+    needs=("abort.before_answer", "cuts.stopped"),
 )
 def before_accept(bench: Bench) -> None:
     gone = []

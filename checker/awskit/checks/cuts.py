@@ -73,7 +73,7 @@ _register_cut(
     "receive",
     "receives that bring a part of what has come",
     "S4",
-    ("pieces.two",),
+    ("pieces.many",),
     lambda bench: ([bench.small("static")], [bench.small("static")]),
     "a recv(2) is believed to have brought all that there was (FIONREAD, or a buffer larger than any request)",
 )
