@@ -179,6 +179,8 @@ class Judge:
 
     def _likely(self, reply: Reply) -> str:
         """The cause that an answer's outline alone suggests, or ""."""
+        if reply.ending is Ending.SILENCE and "was busy" in reply.why:
+            return "busy loop: EAGAIN, a short count or an event that stays ready is tried again at once, for ever"
         if reply.empty and reply.ending is Ending.SILENCE:
             return "the end of the request is not seen, or the answer is never sent (EPOLLOUT not asked for)"
         if reply.head is None and not reply.empty:

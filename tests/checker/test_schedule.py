@@ -4,13 +4,19 @@ do in the meantime."""
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
-from awskit.grade import BUILD, CHECKS
+from awskit import schedule
+from awskit.grade import BUILD, CHECKS, Grader
+from awskit.model import Outcome
+from awskit.rubric import load
+from awskit.sandbox import Isolation
 from awskit.schedule import BUDGET_S, WORKERS, Schedule, cost, in_order
-from awskit.vigil import Tally
+from awskit.vigil import STILL_S, Tally
+from awskit.workplace import working_folder
 
 NEEDS = {"a": (), "b": ("a",), "c": ("a",), "d": ("c", "b"), "e": (), "memory.x": ("a",), "f": ("memory.x",)}
 
@@ -33,43 +39,43 @@ def test_the_kits_own_checks_can_be_ordered_and_none_waits_for_one_about_memory(
 
 
 def test_side_by_side_none_begins_before_what_it_needs() -> None:
-    schedule = Schedule(["a", "b", "c", "d", "memory.x"], _needs)
-    assert schedule.take() == "a"
-    schedule.done("a", 0)
-    assert [schedule.take(), schedule.take()] == ["b", "c"]
-    schedule.done("c", 0)
-    assert not any(map(schedule._may_run, ("d", "memory.x")))
-    schedule.done("b", 0)
-    assert schedule.take() == "d"
-    assert not schedule._may_run("memory.x")
-    schedule.done("d", 0)
-    assert schedule.take() == "memory.x"
-    assert schedule.take() is None
+    plan = Schedule(["a", "b", "c", "d", "memory.x"], _needs)
+    assert plan.take() == "a"
+    plan.done("a", 0)
+    assert [plan.take(), plan.take()] == ["b", "c"]
+    plan.done("c", 0)
+    assert not any(map(plan._may_run, ("d", "memory.x")))
+    plan.done("b", 0)
+    assert plan.take() == "d"
+    assert not plan._may_run("memory.x")
+    plan.done("d", 0)
+    assert plan.take() == "memory.x"
+    assert plan.take() is None
 
 
 def test_stopped_it_hands_out_no_more() -> None:
-    schedule = Schedule(["a", "b"], _needs)
-    schedule.take()
-    schedule.stop()
-    assert schedule.take() is None
+    plan = Schedule(["a", "b"], _needs)
+    plan.take()
+    plan.stop()
+    assert plan.take() is None
 
 
 def _left_out(order: Sequence[str], costs: Mapping[str, float], luck: random.Random, workers: int) -> set[str]:
     """Which checks have no time left, if the workers finish in a sequence that luck decides."""
-    schedule = Schedule(order, lambda name: ())
+    plan = Schedule(order, lambda name: ())
     running: list[str] = []
     left_out = set()
     while True:
-        while len(running) < workers and any(map(schedule._may_run, schedule._waiting)):
-            name = schedule.take()
+        while len(running) < workers and any(map(plan._may_run, plan._waiting)):
+            name = plan.take()
             assert name
-            if schedule.is_spent(name):
+            if plan.is_spent(name):
                 left_out.add(name)
             running.append(name)
         if not running:
             return left_out
         name = running.pop(luck.randrange(len(running)))
-        schedule.done(name, 0 if name in left_out else costs[name])
+        plan.done(name, 0 if name in left_out else costs[name])
 
 
 @pytest.mark.parametrize("each", [0.0, 1.0, 4.0, 100.0])
@@ -82,6 +88,22 @@ def test_what_is_left_out_is_the_same_for_one_and_for_two_and_whoever_is_first(e
         assert bool(expected) == (sum(min(costs[name], BUDGET_S / 2) for name in order[:-1]) >= BUDGET_S)
         for _ in range(10):
             assert _left_out(order, costs, luck, WORKERS) == expected
+
+
+def test_a_server_that_has_had_its_time_is_not_judged_any_further(
+    monkeypatch: pytest.MonkeyPatch, submission: Callable[..., Path]
+) -> None:
+    """It listens at a wrong port: each check that starts it waits in vain for the right one."""
+    monkeypatch.setattr(schedule, "BUDGET_S", 1.0)
+    rubric = load("assignment", CHECKS).only(["process.runs", "process.listens", "process.port"])
+    path = submission("null.c", "-DMODE=WRONG_PORT", "-pthread")
+    with working_folder(None) as folder:
+        report = Grader(path, rubric, 1, Isolation.probe(), folder).run()
+    verdicts = {verdict.check.id: verdict for result in report.results for verdict in result.verdicts}
+    runs, listens, port = (verdicts[f"process.{name}"] for name in ("runs", "listens", "port"))
+    assert (runs.outcome, listens.outcome, port.outcome) == (Outcome.PASSED, Outcome.PASSED, Outcome.SKIPPED)
+    assert runs.cost >= STILL_S
+    assert "not tried, because the server has slept and computed" in port.reason
 
 
 def test_sleep_and_cpu_time_cost_but_not_valgrinds() -> None:
