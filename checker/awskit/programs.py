@@ -20,7 +20,7 @@ SOURCES = Path(__file__).resolve().parents[1] / "box"
 BUILT = SOURCES.parents[1] / "build" / "box"
 PROGRAMS = {
     "enter": ("enter.c", "bounds.c", "faults.c"),
-    "warden": ("warden.c", "faults.c", "target.c", "transfer.c", "queue.c", "contexts.c"),
+    "warden": ("warden.c", "faults.c", "target.c", "transfer.c", "queue.c", "read.c", "contexts.c"),
 }
 COMPILER = ("gcc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-static")
 

@@ -163,7 +163,7 @@ def probes(bench: Bench) -> None:
     """What the probe prints, plainly and with every read taken over: the same."""
     plain, taken = (_run_probe(bench, faults) for faults in ((), (Cut("aio", 1 << 30),)))
     expect(taken, plain, "the answers of Linux AIO")
-    expect(len(plain.splitlines()), 27, "lines")
+    expect(len(plain.splitlines()), 29, "lines")
 
 
 def waits(bench: Bench) -> None:

@@ -129,6 +129,10 @@ int main(int count, char *words[])
     one.aio_lio_opcode = IOCB_CMD_PREADV;
     show("pieces", one);
     printf("the pieces: %.3s %.4s\n", buffer, buffer + 50);
+    one.aio_nbytes = 0;
+    show("no pieces", one);
+    one.aio_nbytes = 2000;
+    show("too many pieces", one);
     one = block(file, parts, 3, 0);
     one.aio_flags = IOCB_FLAG_RESFD;
     one.aio_resfd = (unsigned)file;
