@@ -1,6 +1,7 @@
 """What a check is given: a server, a tree whose bytes are known, clients, and events on the server's side to wait for.
 
-A check says what it does in the words of this file and of judge.py: `get`, `stalled`, `wait_released`, `expect_file`.
+A check says what it does in the words of this file, of events.py and of judge.py: `get`, `stalled`, `wait_released`,
+`expect_file`.
 """
 
 from __future__ import annotations
@@ -11,22 +12,19 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 from urllib.parse import quote
 
 from . import procfs
 from .client import Client
+from .events import Events, wait_until
 from .faults import Fault, Warden
-from .judge import Judge
 from .model import Failure, Trouble
 from .reply import Reply
 from .server import Launcher, Server
 from .tree import KIB, KINDS, MIB, Tree
-from .vigil import BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
-
-T = TypeVar("T")
+from .vigil import PATIENCE_S, Tally
 
 SMALL = 2 * KIB  # the published list's small file
 LARGE = 2 * MIB  # and its large one
@@ -34,28 +32,6 @@ LARGE = 2 * MIB  # and its large one
 # this much to a stalled client has an unfinished transfer, for certain.
 HUGE = 8 * MIB
 NARROW = 8 * KIB  # SO_RCVBUF of a slow reader
-
-POLL_S = 0.002  # how often wait_until looks
-
-
-def wait_until(predicate: Callable[[], T], limit: float | Vigil, what: str) -> T:
-    """Look until `predicate()` is true and return its value; Failure that says `what` when that is in vain: after
-    `limit` seconds, or when the vigil says so.
-
-    The only place that waits by looking again: for what no descriptor tells, such as a figure in /proc.
-    """
-    begin = time.monotonic()
-    while not (value := predicate()):
-        if isinstance(limit, Vigil):
-            why = limit.look()
-        else:
-            why = f"it did not happen in {limit:g} s" if time.monotonic() - begin > limit else ""
-        if why and not (value := predicate()):
-            raise Failure(f"waited in vain: {what}; {why}", got=why, expected=what)
-        if value:
-            break
-        time.sleep(POLL_S)
-    return value
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -76,7 +52,7 @@ def request_bytes(target: str, *, method: str = "GET", version: str = "HTTP/1.1"
 
 
 @dataclass
-class Bench(Judge):
+class Bench(Events):
     """A workbench for one check. `seed` is the run's; `name` the check's id; `patience` in seconds is the last bound of
     a wait for what a right server does at once (see vigil.py; raise it for a server under valgrind). `notes` are things
     to tell the reader that cost nothing."""
@@ -146,17 +122,6 @@ class Bench(Judge):
         finally:
             for member in stopped:
                 _signal(member, signal.SIGCONT)
-
-    # -- waiting ------------------------------------------------------------------------------------------------------
-
-    def vigil(self) -> Vigil:
-        """The beginning of a wait for something that the server should do."""
-        return Vigil(self.server, self.patience, self.tally)
-
-    def wait(self, predicate: Callable[[], T], what: str) -> T:
-        """Wait until `predicate()` is true, which the server should bring about; its value. Failure that says `what`
-        and why when that is in vain."""
-        return wait_until(predicate, self.vigil(), what)
 
     def note(self, text: str) -> None:
         """Tell the reader of the report something that costs no points: one sentence."""
@@ -243,141 +208,6 @@ class Bench(Judge):
     def read(self, client: Client, target: str | None = None) -> Reply:
         """Read all that comes on `client` and compare a 200's body with the tree's file for `target`."""
         return client.reply(self.tree.content(target) if target else None)
-
-    # -- events on the server's side ----------------------------------------------------------------------------------
-
-    def sides(self) -> list[procfs.Connection]:
-        """The server's ends of its connections, as the kernel shows them."""
-        rows = procfs.connections(self.server.pid)
-        return [row for row in rows if row.local_port == self.server.port and row.state != procfs.LISTEN]
-
-    def side(self, client: Client) -> procfs.Connection | None:
-        """The server's end of this connection, or None when it is gone."""
-        return next((row for row in self.sides() if row.remote_port == client.port), None)
-
-    def wait_accepted(self, clients: Iterable[Client]) -> None:
-        """Wait until a process has accepted each of these connections: the kernel's backlog alone does not count."""
-        waiting = {client.port for client in clients}
-        self.wait(
-            lambda: waiting <= self._held(),
-            f"the server accepts {len(waiting)} connection(s) on port {self.server.port}",
-        )
-
-    def wait_full(self) -> None:
-        """Wait until the server accepts no more: the number of its connections stays, looked at eight times; or until
-        it has ended."""
-        looks, held = 0, -1
-
-        def settled() -> bool:
-            nonlocal looks, held
-            now = len(self._held())
-            looks, held = (looks + 1, now) if now == held else (0, now)
-            return looks > 8 and now > 0 or not self.server.alive()
-
-        self.wait(settled, "the server accepts clients, until it has no room for more")
-
-    def wait_released(self, clients: Iterable[Client]) -> None:
-        """Wait until the server has closed its end of every one of these connections."""
-        gone = {client.port for client in clients}
-        try:
-            self.wait(lambda: not gone & self._held(), "the server closes its end")
-        except Failure as failure:
-            raise self.failure(
-                f"{len(gone)} client(s) had left and the server kept its end of {len(gone & self._held())}"
-                f" connection(s) open: {failure.got}",
-                got="open descriptors",
-                expected="a closed connection (recv of 0 bytes, EPOLLHUP or EPOLLRDHUP handled)",
-                likely="recv(2) returning 0 (the client has closed) is not handled, or the descriptor is not closed",
-            ) from failure
-
-    def wait_consumed(self, client: Client) -> None:
-        """Wait until the server has received all that `client` sent: what is sent now is a new piece to it."""
-
-        def consumed() -> bool:
-            undelivered = client.undelivered()  # looked at first: what it shows as delivered, `side` counts as come
-            row = self.side(client)
-            if row is None or row.inode == 0 and row.state != procfs.ESTABLISHED:
-                return True  # the server has ended the connection
-            return not undelivered and row.inode != 0 and row.unread == 0
-
-        self.wait(consumed, "the server receives what was sent")
-
-    def send_pieces(self, client: Client, pieces: Iterable[bytes]) -> bool:
-        """Send each piece when the server has received the one before: each recv(2) is short for certain.
-        False if the server ended the connection meanwhile."""
-        for number, piece in enumerate(pieces):
-            if number:
-                self.wait_consumed(client)
-            if not client.send(piece):
-                return False
-        return True
-
-    def wait_stalled(self, clients: Iterable[Client]) -> None:
-        """Wait until the server's sockets to these clients, who do not read, are full and stay so for eight looks:
-        the next send to each has met, or will meet, EAGAIN. Their requests must be for `huge` files."""
-        ports = {client.port for client in clients}
-        looks, queued = 0, {}
-
-        def stalled() -> bool:
-            nonlocal looks, queued
-            now = {row.remote_port: row.unsent for row in self.sides() if row.remote_port in ports}
-            looks, queued = (looks + 1 if all(now.values()) and now == queued else 0), now
-            # One whose connection has ended does not stall any more: what came of it, reading will show.
-            return looks > 8 or len(now) < len(ports)
-
-        self.wait(stalled, "the server fills its socket to a client that does not read")
-
-    def settled_descriptors(self) -> dict[tuple[int, int], str]:
-        """The server's open descriptors, when their number has stayed for eight looks."""
-        looks, links = 0, {}
-
-        def settled() -> bool:
-            nonlocal looks, links
-            now = procfs.descriptors(self.server.pid)
-            looks, links = (looks + 1 if len(now) == len(links) else 0), now
-            return looks > 8
-
-        self.wait(settled, "the number of the server's descriptors stays")
-        return links
-
-    def wait_idle(self, what: str) -> None:
-        """Wait until the server sleeps, as one must that has nothing to do: Failure if it goes on burning the CPU.
-
-        Asleep = 25 looks one after another find no thread running, and meanwhile it ran for under 5 ms in all. That
-        leaves room for a timer tick, and none for a loop: a loop is runnable at every look, on a loaded machine too.
-        """
-        looks = 0
-        first = ran = procfs.run_time_ns(self.server.pid)
-        bound = BUSY_S * 1e9 * self.patience / PATIENCE_S
-        begin = time.monotonic()
-
-        def asleep() -> bool:
-            nonlocal looks, ran
-            now = procfs.run_time_ns(self.server.pid)
-            if "R" in procfs.states(self.server.pid) or now - ran > 5_000_000:
-                looks, ran = 0, now
-            looks += 1
-            return looks > 25 or now - first > bound
-
-        wait_until(asleep, OVERTIME * self.patience, "the server sleeps, or shows that it does not")
-        if looks <= 25:
-            raise self.failure(
-                f"{what}: the server should sleep in epoll_wait, and used {bound / 1e9:g} s of CPU time"
-                f" in {time.monotonic() - begin:.1f} s",
-                got=f"threads in state {procfs.states(self.server.pid)!r}",
-                expected="all threads asleep (S)",
-                likely="busy loop: a level-triggered event stays ready (EPOLLOUT with nothing to send, EPOLLHUP or"
-                " a recv of 0 not handled, a full descriptor table), or EAGAIN is tried again at once",
-            )
-
-    def _unsent(self, client: Client) -> int:
-        """The bytes for this client that the server has sent and that its kernel has not delivered yet."""
-        row = self.side(client)
-        return row.unsent if row else 0
-
-    def _held(self) -> set[int]:
-        """The client ports of the connections that a process on the server's side has open."""
-        return {row.remote_port for row in self.sides() if row.inode}
 
     # -- the server's health ------------------------------------------------------------------------------------------
 

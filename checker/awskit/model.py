@@ -10,11 +10,11 @@ The drawing of the kit, arrows pointing down only:
         checks/*.py     /   mechanism.py, witness.py, evidence.py  (what the kernel saw)
           |            /    memory.py, sanitizer.py, valgrind.py, builds.py  (what is wrong with its memory)
           |            /    handed_in.py, submission.py  (what was handed in, and its build)
-          |           /     boxed.py, sandbox.py, isolation.py, bwrap.py, process.py, overuse.py, namespace.py  (its box)
+          |           /     boxed.py, sandbox.py, isolation.py, bwrap.py, process.py, namespace.py, overuse.py (its box)
           |          /      entry.py, faults.py, programs.py, checker/box/*.c  (its bounds; calls cut, refused, held)
         bench.py  (what a check is given: a tree, a server, a client; local.py starts the reference's server)
           |     \\
-        judge.py client.py vigil.py  (what a right answer is; a client that hides nothing; when to wait no longer)
+        events.py judge.py client.py vigil.py  (what to wait for, and how long; what is right; HTTP, nothing hidden)
         /   |   \\   |
   server.py tree.py reply.py   procfs.py  (a server, its files, what came back; a process as /proc shows it)
         \\   |   /
