@@ -150,6 +150,11 @@ static size_t cut_read(struct fault *cut, int file, size_t size)
     return part;
 }
 
+static size_t smaller(size_t one, size_t other)
+{
+    return one < other ? one : other;
+}
+
 /* Move up to `size` bytes of the file into the target's buffer. Returns what the event is to say. */
 static int64_t move(const struct read *read, size_t size)
 {
@@ -164,8 +169,7 @@ static int64_t move(const struct read *read, size_t size)
         }
         to.iov_base = (char *)to.iov_base + inside;
         to.iov_len -= inside;
-        size_t want = to.iov_len < CHUNK ? to.iov_len : CHUNK;
-        want = want < size - done ? want : size - done;
+        size_t want = smaller(smaller(to.iov_len, CHUNK), size - done);
         char *buffer = buffer_like((uint64_t)(uintptr_t)to.iov_base);
         ssize_t got = preadv2(read->file, &(struct iovec){buffer, want}, 1, read->offset + (off_t)done, read->flags);
         if (got < 0 && done == 0)
