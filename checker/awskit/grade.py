@@ -126,6 +126,7 @@ class Grader:
         folder = self.folder / "submission"
         handed_in.take(self.path, folder)
         self._program, self.build_log = submission.build(self.sandbox, folder)
+        verdict.notes = submission.warnings(self.build_log)
         self._builds = Builds(self.path, self.sandbox, self.folder, self._program)
 
     def _work(self, site: str) -> None:

@@ -119,6 +119,13 @@ def _first_error(output: str) -> str:
     return ""
 
 
+def warnings(output: str) -> tuple[str, ...]:
+    """What is to be said of the compiler's warnings in make's output, in one sentence; () if there are none."""
+    lines = re.findall(r"^\S+:\d+:(?:\d+:)? warning: .*$", output, re.MULTILINE)
+    times = "once" if len(lines) == 1 else f"{len(lines)} times"
+    return (f"the compiler warns {times}: {lines[0]}",) if lines else ()
+
+
 def _wrapping(folder: Path) -> Iterator[PurePosixPath]:
     """The one folder that holds everything, if there is one (archives are often made so)."""
     names = [name for name in os.listdir(folder) if not name.startswith(".") and name != "__MACOSX"]

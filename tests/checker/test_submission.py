@@ -17,7 +17,7 @@ import pytest
 from awskit import handed_in
 from awskit.handed_in import Unusable, take
 from awskit.model import Trouble
-from awskit.submission import find_makefile
+from awskit.submission import find_makefile, warnings
 
 FILES = {"Makefile": b"aws: aws.c\n", "aws.c": b"int main(void) { return 0; }\n"}
 
@@ -225,3 +225,11 @@ def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
     archive.write_bytes(data)
     with pytest.raises(Unusable, match="encrypted"):
         take(archive, tmp_path / "taken")
+
+
+def test_warnings_of_the_compiler_are_told_once() -> None:
+    two = "gcc -Wall aws.c\naws.c:3:7: warning: unused x\nsock.c:9: warning: comparison\naws.c:5:1: note: so\n"
+    assert warnings(two) == ("the compiler warns 2 times: aws.c:3:7: warning: unused x",)
+    one = two.replace("sock.c:9: warning", "sock.c:9: note")
+    assert warnings(one) == ("the compiler warns once: aws.c:3:7: warning: unused x",)
+    assert warnings("gcc -Wall aws.c\necho this is a warning: none\n") == ()
