@@ -195,7 +195,7 @@ def stopped(bench: Bench) -> None:
     "cuts.interrupted",
     "receives, sends and completions interrupted by a signal (EINTR)",
     "S1",
-    needs=("static.small_equal", "dynamic.one_then_another"),
+    needs=("mechanism.sendfile", "dynamic.one_then_another"),
     own_server=True,
 )
 def interrupted(bench: Bench) -> None:
