@@ -102,3 +102,21 @@ def _command_line(pid: int) -> str:
 def test_folders_have_harmless_names_of_their_own() -> None:
     names = batch.folder_names([Path("/a/x"), Path("/b/x"), Path("/c/..x y\n"), Path("/"), Path("/d/x.tar.gz")])
     assert names == ["x", "x-2", "x_y_", "submission", "x.tar.gz"]
+
+
+def test_all_end_with_the_one_that_started_them(tmp_path: Path, submission: Callable[..., Path]) -> None:
+    """SIGTERM to awscheck: its processes are asked to end, too, and are waited for."""
+    silent = submission("null.c", "-DMODE=SILENT", "-pthread")
+    out = tmp_path / "out"
+    line = [AWSCHECK, "grade", silent, PLAIN, "--seed", "1", "--out", out, "--jobs", "2"]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        journals = [out / name / "journal.jsonl" for name in (silent.name, "plain")]
+        wait_until(lambda: all(path.exists() and path.read_text() for path in journals), 60, "both have begun")
+        children = _children(process.pid)
+        process.terminate()
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert "interrupted" in errors
+    assert len(children) == 2
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    assert not list(out.glob("*/results.json")), "they were waited for, but not asked to end"
