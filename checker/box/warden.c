@@ -33,6 +33,8 @@
 
 #define WAITING_MAX 512 /* calls that wait at once: threads of the target. One more is left to the kernel. */
 #define LOOK_MS 50      /* how often waiting calls are looked at that may have ended by a deadly signal */
+/* Descriptors that a target has in a check with faults; the kernel's table of ours grows with the highest number. */
+#define NUMBERS_MAX (1 << 14)
 #define NS_PER_MS 1000000LL
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* headers older than Linux 6.6 */
@@ -261,7 +263,7 @@ int main(int count, char *words[])
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    target_numbers_end = (int)(limit.rlim_max / 2 < (1 << 20) ? limit.rlim_max / 2 : 1 << 20);
+    target_numbers_end = (int)(limit.rlim_max / 2 < NUMBERS_MAX ? limit.rlim_max / 2 : NUMBERS_MAX);
     int control = target_keep(atoi(words[1])), gate = target_keep(atoi(words[2]));
     listener = target_keep(receive_listener(gate));
     close(gate);
