@@ -42,7 +42,8 @@ _BEGUN = re.compile(r"(\w+)\((.*)")
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _UNFINISHED = "<unfinished ...>"
 
-_PEER = re.compile(r"<TCP(?:v6)?:\[[^<>]*->[^<>]*:(\d+)\]>")
+# The checker's clients are at 127.0.0.1: a server can make itself a client with the port of one at another address.
+_PEER = re.compile(r"<TCP(?:v6)?:\[[^<>]*->\[?(?:::ffff:)?127\.0\.0\.1\]?:(\d+)\]>")
 _LISTENER = re.compile(r"<TCP(?:v6)?:\[(?![^<>]*->)[^<>]*:(\d+)\]>")
 _NAMELESS = re.compile(r"<(?:TCP(?:v6)?|socket):\[?\d+\]?>")  # a socket whose two ends strace could not find
 _PATH = re.compile(r"\d+<(/[^<>]*)>")

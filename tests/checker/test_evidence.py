@@ -49,6 +49,12 @@ def test_sendfile_counts_for_the_client_and_the_file_that_it_names() -> None:
     assert trace.bytes_sent_by_sendfile("/site/static/b", 5000) == 0
 
 
+def test_a_connection_of_the_servers_own_is_not_the_clients() -> None:
+    """It may have the client's port, at another address of loopback."""
+    trace = _trace("7  sendfile(9<TCP:[127.0.0.1:8888->127.0.0.2:53356]>, 7</site/static/a>, NULL, 9) = 9")
+    assert trace.bytes_sent_by_sendfile("/site/static/a", 53356) == 0
+
+
 def test_a_socket_that_strace_could_not_name_is_trouble_not_a_verdict() -> None:
     trace = _trace("7  sendfile(6<TCP:[33796]>, 7</site/static/a>, NULL, 9) = 9")
     with pytest.raises(Trouble, match="whose socket"):
