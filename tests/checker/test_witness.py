@@ -11,12 +11,19 @@ from types import SimpleNamespace
 import pytest
 
 from awskit import witness
+from awskit.boxed import BoxedLauncher, Program
+from awskit.isolation import Isolation
 from awskit.model import Failure, Trouble
-from awskit.tree import Tree
+from awskit.sandbox import Sandbox
 
 
-def _bench(tree: Tree) -> SimpleNamespace:
-    return SimpleNamespace(tree=tree)
+# Of a machine that can do nothing: no box is made here.
+NOTHING = Isolation(network=False, box=False, landlock=False, warden=False, user=None, missing=())
+
+
+def _bench(folder: Path) -> SimpleNamespace:
+    """What `observed` asks of a bench: which program this grading has built."""
+    return SimpleNamespace(launcher=BoxedLauncher(Sandbox(NOTHING), Program(folder, "aws")))
 
 
 def test_who_asks_at_the_same_time_gets_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +37,7 @@ def test_who_asks_at_the_same_time_gets_the_same_run(tmp_path: Path, monkeypatch
         return runs[-1]
 
     monkeypatch.setattr(witness, "_observe", observe)
-    bench = _bench(Tree(tmp_path / "one", 1))
+    bench = _bench(tmp_path / "one")
 
     def ask(_: int) -> witness.Run:
         all_asking.wait()
@@ -39,7 +46,7 @@ def test_who_asks_at_the_same_time_gets_the_same_run(tmp_path: Path, monkeypatch
     with ThreadPoolExecutor(4) as pool:
         assert all(run is runs[0] for run in pool.map(ask, range(4)))
     assert len(runs) == 1
-    assert witness.observed(_bench(Tree(tmp_path / "other", 1))) is not runs[0], "another grading has a run of its own"
+    assert witness.observed(_bench(tmp_path / "other")) is not runs[0], "another grading has a run of its own"
 
 
 @pytest.mark.parametrize("error", [Failure("it ended at start"), Trouble("strace is not installed")])
@@ -53,7 +60,7 @@ def test_what_went_wrong_is_told_to_each(
         raise error
 
     monkeypatch.setattr(witness, "_observe", observe)
-    bench = _bench(Tree(tmp_path / "site", 1))
+    bench = _bench(tmp_path)
     for _ in range(2):
         with pytest.raises(type(error), match=str(error)):
             witness.observed(bench)
