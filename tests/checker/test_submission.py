@@ -18,6 +18,7 @@ from awskit import handed_in
 from awskit.handed_in import Unusable, take
 from awskit.model import Trouble
 from awskit.submission import find_makefile, warnings
+from grading import awscheck
 
 FILES = {"Makefile": b"aws: aws.c\n", "aws.c": b"int main(void) { return 0; }\n"}
 
@@ -233,3 +234,42 @@ def test_warnings_of_the_compiler_are_told_once() -> None:
     one = two.replace("sock.c:9: warning", "sock.c:9: note")
     assert warnings(one) == ("the compiler warns once: aws.c:3:7: warning: unused x",)
     assert warnings("gcc -Wall aws.c\necho this is a warning: none\n") == ()
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_folders_nested_too_deeply_are_refused(kind: str, tmp_path: Path) -> None:
+    """Python's ways to copy and to remove a tree recurse; what is accepted stays within their reach."""
+    handed = tmp_path / "in"
+    if kind == "folder":
+        (handed / "/".join("d" * (handed_in.MAX_DEPTH + 1))).mkdir(parents=True)
+    else:
+        handed = tmp_path / "in.tar"
+        with tarfile.open(handed, "w") as archive:
+            archive.addfile(tarfile.TarInfo("d/" * 3000 + "f"))
+    with pytest.raises(Unusable, match="nested more than"):
+        take(handed, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "recipe, said",
+    [
+        ("trap '' TERM; sleep 1000", "make did not end: it sleeps"),
+        ("n=0; while [ $$n -lt 100 ]; do mkdir d && cd d; n=$$((n + 1)); done; :", "make nested folders more than"),
+        ("for n in 1 2 3 4; do truncate -s 200M f$$n; fallocate -l 200M g$$n; done", "make wrote more than 512 MiB"),
+    ],
+    ids=["hangs", "digs", "fills"],
+)
+def test_a_build_is_bounded(recipe: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(f"aws:\n\t{recipe}\n\tprintf '#!/bin/sh\\n' > $@; chmod 755 $@\n")
+    graded = awscheck("grade", tmp_path, "--only", "1")
+    assert said in graded.text
+
+
+def test_what_a_build_leaves_runs_as_nobody_else(tmp_path: Path) -> None:
+    """Whoever grades keeps the folder: a set-user-ID program in it would be theirs to run for all."""
+    source, kept = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    (source / "Makefile").write_text("aws:\n\tcp /usr/bin/true $@; cp $@ other; chmod 4755 $@; chmod 2755 other\n")
+    awscheck("grade", source, "--only", "1", "--out", kept, "--keep")
+    modes = [stat.S_IMODE(path.stat().st_mode) for name in ("aws", "other") for path in kept.rglob(name)]
+    assert modes and set(modes) == {0o755}
