@@ -27,7 +27,7 @@ from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
 from .results import ItemResult, Report
 from .rubric import Item, Rubric
 from .sandbox import Sandbox
-from .schedule import BUDGET_S, WORKERS, Schedule, cost, in_order
+from .schedule import BUDGET_S, WORKERS, Schedule, cost, in_order, is_about_memory
 from .server import Server
 from .tree import Tree
 from .vigil import PATIENCE_S, Tally
@@ -94,6 +94,7 @@ class Grader:
         wanted += [f"memory.{item.number}" for item in self.rubric.items if item.memory]
         self._order = in_order(wanted, self._needs)
         self._schedule = Schedule(self._order, self._needs)
+        self._memory_begin: float | None = None
 
     def run(self) -> Report:
         """Do it all. Raises nothing for what the submission does; Trouble if not even a build can be tried."""
@@ -109,8 +110,10 @@ class Grader:
             finally:
                 self._schedule.stop()
         results = [self._result(item) for item in self.rubric.items]
-        seconds = time.monotonic() - begin
-        return Report(str(self.path), self.rubric, self.seed, self.isolation, results, self.build_log, seconds)
+        end = time.monotonic()
+        report = Report(str(self.path), self.rubric, self.seed, self.isolation, results, self.build_log, end - begin)
+        report.memory_seconds = end - (self._memory_begin or end)
+        return report
 
     def _result(self, item: Item) -> ItemResult:
         memory_verdict = self._verdicts[f"memory.{item.number}"] if item.memory else None
@@ -135,6 +138,8 @@ class Grader:
         try:
             tree = Tree(self.folder / site, self.seed)
             while name := self._schedule.take():
+                if is_about_memory(name):
+                    self._memory_begin = self._memory_begin or time.monotonic()
                 if name not in self._verdicts:
                     self._record(self._judge(self._checks[name], tree))
                 self._schedule.done(name, self._verdicts[name].cost)

@@ -97,6 +97,8 @@ def table(report: Report, *, verbose: bool = False) -> str:
                       for verdict in result.all_verdicts]  # fmt: skip
         lines += [f"{'':16}{line}" for line in details(report, result)]
     lines += ["", f"{report.score:g} of {report.rubric.total:g} points in {report.seconds:.1f} s"]
+    if report.memory_seconds:
+        lines.append(f"{report.memory_seconds:.1f} s of them were for the checks of memory")
     if report.unknown:
         lines.append("Some could not be judged, through no fault of the submission; they count as earned.")
     return "\n".join(lines) + "\n"

@@ -52,6 +52,7 @@ class Report:
     results: list[ItemResult] = field(default_factory=list)
     build_log: str = ""
     seconds: float = 0.0
+    memory_seconds: float = 0.0  # of them for the checks of memory, which come last
 
     @property
     def score(self) -> float:

@@ -89,6 +89,14 @@ def test_groups_are_shown_with_what_they_brought() -> None:
     assert gradescope(_report(*results))["extra_data"]["groups"] == {"files": "5/7", "others": "4/5"}
 
 
+def test_the_time_for_memory_is_told_by_itself() -> None:
+    report = _report(ItemResult(ITEM, [_verdict(Outcome.PASSED)]))
+    report.seconds = 12.34
+    assert table(report).endswith("4 of 5 points in 12.3 s\n")
+    report.memory_seconds = 5.0
+    assert table(report).endswith("4 of 5 points in 12.3 s\n5.0 s of them were for the checks of memory\n")
+
+
 def test_told_in_detail_every_check_has_its_seconds() -> None:
     verdict = Verdict(CHECKS["static.small_equal"], Outcome.PASSED, seconds=1.25)
     report = _report(ItemResult(ITEM, [verdict]))
