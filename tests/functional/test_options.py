@@ -11,7 +11,6 @@ import pytest
 from conftest import Station
 
 from awskit.bench import SMALL, Bench, request_bytes
-from awskit.client import Client
 from awskit.namespace import NetworkNamespace
 from awskit.procfs import listening_ports
 from awskit.server import HOST
@@ -157,10 +156,11 @@ def test_without_options_it_serves_the_working_directory_at_8888(plain: Station)
         assert process.stdout.readline() == "listening on port 8888\n"
         assert listening_ports(process.pid) == {8888}
         connection.connect(("127.0.0.1", 8888))
-        with Client(connection, 10) as client:
-            client.send(request)
-            reply = client.reply(content)
-        assert reply.status == 200 and reply.length == SMALL
+        with connection:
+            connection.sendall(request)
+            answer = b"".join(iter(lambda: connection.recv(SMALL), b""))
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.partition(b"\r\n\r\n")[2] == content.read(0, SMALL)
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
