@@ -30,6 +30,7 @@ TOOLS = "/tools"  # where a box sees programs of the checker's
 # grow with the patience: 20 s of it here.
 BUILD_PATIENCE_S = 100.0
 MAX_BYTES_BUILT = 512 * MIB
+REQUESTS_OF_BUILD = 1024  # of Linux AIO, in all its contexts: enough for a Makefile that tries out what it has made
 
 _COMPILER_ERROR = re.compile(r"^\S[^:\n]*:\d+(?::\d+)?: (?:fatal )?error: .*$", re.MULTILINE)
 _LINKER_ERROR = re.compile(r"^.*(?:undefined reference to|cannot find -l).*$", re.MULTILINE)
@@ -64,7 +65,7 @@ def build(
             ["/usr/bin/make"],
             tuple(mounts),
             cwd,
-            Limits(cpu_seconds=120),
+            Limits(cpu_seconds=120, aio_requests=REQUESTS_OF_BUILD),
             network,
             tools=mounts[1].inside if tools else "",
             room=room,

@@ -17,7 +17,7 @@ import pytest
 from awskit import handed_in
 from awskit.handed_in import Unusable, take
 from awskit.model import Trouble
-from awskit.submission import find_makefile, warnings
+from awskit.submission import REQUESTS_OF_BUILD, find_makefile, warnings
 from grading import awscheck
 
 FILES = {"Makefile": b"aws: aws.c\n", "aws.c": b"int main(void) { return 0; }\n"}
@@ -273,3 +273,27 @@ def test_what_a_build_leaves_runs_as_nobody_else(tmp_path: Path) -> None:
     awscheck("grade", source, "--only", "1", "--out", kept, "--keep")
     modes = [stat.S_IMODE(path.stat().st_mode) for name in ("aws", "other") for path in kept.rglob(name)]
     assert modes and set(modes) == {0o755}
+
+
+TAKES_CONTEXTS = b"""#include <libaio.h>
+#include <stdio.h>
+int main(void)
+{
+    int most = 0;
+    for (int size = 65536; size > 0; size /= 2) {
+        io_context_t context = NULL;
+        if (io_setup(size, &context) == 0)
+            most += size;
+    }
+    fprintf(stderr, "%d requests\\n", most);
+    return 1;
+}
+"""
+
+
+def test_a_build_cannot_take_all_contexts_of_asynchronous_reads(tmp_path: Path) -> None:
+    """fs.aio-max-nr holds for the whole machine: what a Makefile takes, a neighbour's server has not."""
+    (tmp_path / "Makefile").write_text("aws:\n\tgcc -o t t.c -laio && ./t\n")
+    (tmp_path / "t.c").write_bytes(TAKES_CONTEXTS)
+    graded = awscheck("grade", tmp_path, "--only", 1, "--seed", 1)
+    assert f"{REQUESTS_OF_BUILD} requests" in graded.text
