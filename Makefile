@@ -70,7 +70,7 @@ test: | deps-unit deps-functional deps-known ## everything that must hold before
 	$(Q)rm -rf build/test-counts
 	$(Q)$(MAKE) --no-print-directory -s -j$(JOBS) aws $(SHORT)/aws $(UNIT_TESTS:%=$(OUT)/unit/%)
 	$(Q)$(MAKE) --no-print-directory unit seam
-	$(Q)$(MAKE) --no-print-directory -j2 --output-sync=target functional checker-test
+	$(Q)$(MAKE) --no-print-directory -j3 --output-sync=target functional checker-known checker-others
 	$(Q)cat build/test-counts/* | awk '{ passed += $$1; failed += $$2; skipped += $$3 } \
 	  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 || passed == 0 }'
 
@@ -112,10 +112,26 @@ functional: $(OUT)/aws $(SHORT)/aws | deps-functional ## the running server, che
 	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider tests/functional --aws=$(OUT)/aws --short-aws=$(SHORT)/aws \
 	  --counts=build/test-counts/functional $(ARGS)
 
+# Its gradings mostly wait for a server or a compiler: the parts run side by side. ARGS are for one run of pytest.
+CHECKER_SUITES  := known hostile others
+CHECKER_known   := tests/checker/test_known.py
+CHECKER_hostile := tests/checker/test_hostile.py
+CHECKER_others  := $(filter-out $(CHECKER_known) $(CHECKER_hostile),$(wildcard tests/checker/test_*.py))
+
 .PHONY: checker-test
-checker-test: | deps-functional deps-known ## the grader, proven on known submissions
+checker-test: ## the grader, proven on known submissions, good, bad and hostile; ARGS='-k name' for some
+ifdef ARGS
+	$(Q)$(MAKE) --no-print-directory checker-all CHECKER_all='tests/checker $(ARGS)'
+else
+	$(Q)$(MAKE) --no-print-directory -j3 --output-sync=target $(CHECKER_SUITES:%=checker-%)
+endif
+
+checker-%: | deps-functional deps-known
 	$(Q)mkdir -p build/test-counts
-	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider tests/checker --counts=build/test-counts/checker $(ARGS)
+	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider $(CHECKER_$*) --counts=build/test-counts/checker-$*
+
+.PHONY: hostile
+hostile: checker-hostile ## hostile submissions: no point forged, no trace left, no neighbour harmed (two minutes)
 
 .PHONY: known
 known: | deps-functional deps-known ## grade every known submission and compare; KNOWN='name or kind' for some, SEED=n
