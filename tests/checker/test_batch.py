@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def test_a_dead_checker_is_told_and_its_neighbour_is_judged(tmp_path: Path, subm
         journal = out / silent.name / "journal.jsonl"
         wait_until(lambda: journal.exists() and "process.port" in journal.read_text(), 60, "some verdicts are there")
         (child,) = [pid for pid in _children(process.pid) if str(silent) in _command_line(pid)]
-        subprocess.run(["kill", "-KILL", str(child)], check=True)
+        os.kill(child, signal.SIGKILL)
         text, errors = process.communicate(timeout=120)
     assert process.returncode == 3
     assert f"the checker of {silent} died" in errors
