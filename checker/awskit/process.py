@@ -94,8 +94,7 @@ class Process:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command itself; nothing happens if it is over."""
-        if self.alive():
-            signal.pidfd_send_signal(self._own, number)
+        send_signal(self._own, number)
 
     def wait(self, seconds: float) -> int | None:
         """Exit code once all is over: 0..255, or minus the signal's number; None if it still runs after `seconds`."""
@@ -126,8 +125,7 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, signal.SIGKILL)
         for descriptor in (self._init, self._own):
-            if descriptor >= 0 and not _is_over(descriptor):
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            send_signal(descriptor, signal.SIGKILL)
 
 
 def _pidfd(pid: int) -> int:
@@ -136,6 +134,13 @@ def _pidfd(pid: int) -> int:
         return os.pidfd_open(pid) if pid else -1
     except ProcessLookupError:
         return -1
+
+
+def send_signal(pidfd: int, number: signal.Signals) -> None:
+    """Send a signal; nothing happens if the process is over, also if it ends this very moment, or was none (-1)."""
+    if pidfd >= 0:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, number)
 
 
 def _is_over(pidfd: int) -> bool:

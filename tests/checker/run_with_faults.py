@@ -187,9 +187,9 @@ def hides(bench: Bench) -> None:
     process = sandbox.spawn(["/bin/sh", "-c", search], (), "/", Limits(cpu_seconds=10), None, faults=(HoldReads(),))
     try:
         expect(process.wait(20), 0, "exit code")
-        lines = process.stdout.text().split()
     finally:
         process.destroy()
+    lines = process.stdout.text().split()  # all of it, now that nobody can write any more
     expect(lines[:4], ["0", "1", "2", "3"], "open descriptors, the last of them that of ls")
     expect(set(lines[4:]), {"bwrap", "sh", "0"}, "processes, and the number of such descriptors")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from awskit import procfs
+from awskit import process, procfs
 from awskit.bench import wait_until
 from grading import AWSCHECK, LIMIT_S, ROOT, awscheck
 
@@ -346,3 +346,14 @@ def test_nothing_outlives_a_checker_that_is_killed_while_it_traces(
     wait_until(lambda: len(select.select(handles, [], [], 0)[0]) == len(handles), 60, "all are gone")
     for handle in handles:
         os.close(handle)
+
+
+def test_a_signal_to_a_process_that_ends_at_this_moment_is_none() -> None:
+    """Looking whether it runs, and then sending, is one moment too late now and then."""
+    child = subprocess.Popen(["/bin/true"])
+    descriptor = os.pidfd_open(child.pid)
+    child.wait()
+    try:
+        process.send_signal(descriptor, signal.SIGKILL)
+    finally:
+        os.close(descriptor)
