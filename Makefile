@@ -131,7 +131,7 @@ checker-%: | deps-functional deps-known
 	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider $(CHECKER_$*) --counts=build/test-counts/checker-$*
 
 .PHONY: hostile
-hostile: checker-hostile ## hostile submissions: no point forged, no trace left, no neighbour harmed (two minutes)
+hostile: checker-hostile ## hostile submissions: no point forged, no trace left, no neighbour harmed
 
 .PHONY: known
 known: | deps-functional deps-known ## grade every known submission and compare; KNOWN='name or kind' for some, SEED=n
