@@ -31,7 +31,8 @@ JOBS := $(shell nproc)
 # --- the server ------------------------------------------------------------------------------------------------------
 
 .PHONY: all
-all: aws ## build ./aws (the default)
+all: ## build ./aws (the default), on all CPUs
+	$(Q)$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) aws
 
 aws: build/release/aws
 	$(Q)cp $< $@

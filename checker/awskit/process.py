@@ -75,6 +75,7 @@ class Process:
         self.pid = pid
         self._init = _pidfd(init)
         self._own = _pidfd(pid)
+        self._first = _pidfd(popen.pid)  # of the whole line of programs
         # Descriptors of their own: the threads own and close them.
         self.stdout = BoundedLog(os.dup(popen.stdout.fileno()))
         self.stderr = BoundedLog(os.dup(popen.stderr.fileno()))
@@ -98,10 +99,9 @@ class Process:
 
     def wait(self, seconds: float) -> int | None:
         """Exit code once all is over: 0..255, or minus the signal's number; None if it still runs after `seconds`."""
-        try:
-            code = self._popen.wait(seconds)
-        except subprocess.TimeoutExpired:
+        if self._popen.returncode is None and not _is_over(self._first, seconds):
             return None
+        code = self._popen.wait()
         # bwrap reports a signal as a shell does. A program that really exits with 128+n is taken for killed.
         return 128 - code if 128 < code < 192 else code
 
@@ -114,10 +114,10 @@ class Process:
             self._popen.wait()
         for log in (self.stdout, self.stderr):
             log.finish(5.0)
-        for descriptor in (self._init, self._own):
+        for descriptor in (self._init, self._own, self._first):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._init = self._own = -1
+        self._init = self._own = self._first = -1
         self._entry.close()
 
     def _kill(self) -> None:
@@ -143,8 +143,9 @@ def send_signal(pidfd: int, number: signal.Signals) -> None:
             signal.pidfd_send_signal(pidfd, number)
 
 
-def _is_over(pidfd: int) -> bool:
-    return becomes_readable(pidfd, 0)
+def _is_over(pidfd: int, seconds: float = 0) -> bool:
+    """Whether the process has ended, waited for at most `seconds`."""
+    return becomes_readable(pidfd, seconds)
 
 
 def becomes_readable(descriptor: int, seconds: float) -> bool:

@@ -1,13 +1,13 @@
 """In which order checks are judged, how many at once, and when a server has had its time.
 
-A check is judged after all that it needs, and checks of memory after all others (valgrind keeps a CPU busy). Two
+A check is judged after all that it needs, and checks of memory after all others (valgrind keeps a CPU busy). Several
 workers take checks side by side. What a server sleeps while it is waited for, and the CPU time that it takes, are its
 cost; when the checks before one have cost BUDGET_S together, it is not tried. So any server, in whatever state, has its
 report within a minute, and a right one, which costs a few seconds in all on the busiest machine, too, is judged whole.
 
 Which checks are not tried must not depend on the workers' luck. So it is decided by the costs of those before a check
-in the order, whichever ended first; and when half of the budget is spent, one check runs at a time. As no check counts
-for more than half of it, none that ran side by side with another would have been left out.
+in the order, whichever ended first: a check begins only when those before it have all ended, or when even the most that
+they can still cost would leave it its time. While a server costs little, all workers are at work; in the end, one.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .vigil import Tally
 
-WORKERS = 2  # checks judged at once, at most: they wait more than they work, but for those under valgrind
+WORKERS = 3  # checks judged at once, at most: they wait more than they work, but for those under valgrind
 BUDGET_S = 36.0
+MOST_S = 9.0  # what one check counts for, at most: waits that are in vain end after 8 s of sleep in all (vigil.py)
 
 Needs = Callable[[str], Sequence[str]]
 
@@ -54,8 +55,7 @@ class Schedule:
     def __init__(self, order: Sequence[str], needs: Needs) -> None:
         self._order = tuple(order)
         self._needs = needs
-        self._waiting = list(order)
-        self._running: set[str] = set()
+        self._waiting = set(order)
         self._costs: dict[str, float] = {}
         self._changed = threading.Condition()
 
@@ -63,9 +63,8 @@ class Schedule:
         """The next check to judge; None when no more are to be had. Waits for what it needs. Call `done` after it."""
         with self._changed:
             while self._waiting:
-                if name := next(filter(self._may_run, self._waiting), None):
+                if name := self._next():
                     self._waiting.remove(name)
-                    self._running.add(name)
                     return name
                 self._changed.wait()
             return None
@@ -73,8 +72,7 @@ class Schedule:
     def done(self, name: str, seconds: float) -> None:
         """This check has its verdict, and has cost so much."""
         with self._changed:
-            self._running.discard(name)
-            self._costs[name] = min(seconds, BUDGET_S / 2)
+            self._costs[name] = min(seconds, MOST_S)
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -89,12 +87,22 @@ class Schedule:
             before = self._order[: self._order.index(name)] if name else self._order
             return sum(self._costs.get(other, 0.0) for other in before) >= BUDGET_S
 
-    def _may_run(self, name: str) -> bool:
-        first = self._waiting[0]
-        one_at_a_time = sum(self._costs.values()) >= BUDGET_S / 2
-        if one_at_a_time and (self._running or name != first):
-            return False
-        # Those about memory begin when all others have ended.
-        if is_about_memory(name) and any(not is_about_memory(other) for other in (first, *self._running)):
-            return False
-        return all(need in self._costs for need in self._needs(name))
+    def _next(self) -> str | None:
+        """The first check that may begin now, or None."""
+        spent, open_ones = 0.0, 0  # of those before it
+        for name in self._order:
+            if name in self._costs:
+                spent += self._costs[name]
+                continue
+            if open_ones and (spent + open_ones * MOST_S >= BUDGET_S or self._is_too_early(name)):
+                return None  # and so for all that follow
+            if name in self._waiting and all(need in self._costs for need in self._needs(name)):
+                return name
+            open_ones += 1
+        return None
+
+    def _is_too_early(self, name: str) -> bool:
+        """Those about memory begin when all others have ended."""
+        return is_about_memory(name) and any(
+            other not in self._costs for other in self._order if not is_about_memory(other)
+        )
