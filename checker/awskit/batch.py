@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from .report import clean
+from .plain import clean
 
 AWSCHECK = Path(__file__).resolve().parent.parent / "awscheck"
 LIMIT_S = 900.0  # an end for a checker that hangs, no verdict: a report takes a minute on an idle machine

@@ -18,6 +18,7 @@ from .grade import CHECKS, Grader
 from .handed_in import ARCHIVES, is_submission
 from .isolation import Isolation
 from .model import Trouble, Verdict
+from .plain import clean
 from .results import Report
 from .rubric import BadRubric, Rubric, load
 from .workplace import working_folder
@@ -43,10 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.run(options)
     except (WrongUsage, BadRubric) as error:
-        print(f"awscheck: {report.clean(str(error))}", file=sys.stderr)
+        print(f"awscheck: {clean(str(error))}", file=sys.stderr)
         return WRONG_USAGE
     except (Trouble, OSError) as error:
-        print(f"awscheck: {report.clean(str(error))}", file=sys.stderr)
+        print(f"awscheck: {clean(str(error))}", file=sys.stderr)
         return CANNOT_WORK
     except KeyboardInterrupt:
         print("awscheck: interrupted", file=sys.stderr)

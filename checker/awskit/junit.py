@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .model import Outcome, Verdict
-from .report import clean, cut, explanation
+from .plain import clean, cut
+from .report import explanation
 from .results import ItemResult, Report
 
 # What XML 1.0 has no way to say (section 2.2), but for what `clean` has spelled out already.

@@ -19,6 +19,8 @@ The drawing of the kit, arrows pointing down only:
   server.py tree.py reply.py   procfs.py  (a server, its files, what came back; a process as /proc shows it)
         \\   |   /
          model.py  (this file)
+             |
+         told.py, plain.py  (what is said of a failure, for all who show it; text made harmless)
 
 A *check* is a function that takes a `Bench`, does something to the bench's server, and returns if the server did
 right, raises `Failure` if it did wrong, and `Trouble` if the kit or the machine could not find out. The same function
@@ -31,6 +33,8 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from .told import Told
 
 if TYPE_CHECKING:
     from .bench import Bench
@@ -91,6 +95,7 @@ class Verdict:
     server_log: str = field(default="", repr=False)
     notes: tuple[str, ...] = ()  # told to the reader, whatever the outcome; they cost nothing
     cost: float = 0.0  # seconds that the server made the checker wait
+    told: Told | None = None  # all that is said of it, where it failed
 
 
 REGISTRY: dict[str, Check] = {}

@@ -7,43 +7,16 @@ start of a line, where a terminal or a CI runner could take it for a command.
 from __future__ import annotations
 
 import json
-import re
 import shlex
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .model import Outcome, Verdict
+from .plain import clean, cut
 from .results import ItemResult, Report
 from .rubric import Rubric
 
-LINES = 24  # of one text that a report shows
-WIDTH = 400  # characters of one line of it
-
-# `##[error]` and `##vso[…]` of Azure, `##teamcity[…]`: they act anywhere in a line.
-_COMMAND = re.compile(r"#(?=#(?:vso|teamcity)?\[)")
 _WORDS = {Outcome.FAILED: "failed", Outcome.SKIPPED: "skipped", Outcome.ERROR: "ERROR, costs nothing"}
-
-
-def clean(text: str) -> str:
-    """Text that does nothing but stand there: control and format characters (also those that turn the direction of
-    writing) as \\xHH or \\uHHHH, and the # that begins a CI runner's command, too; line feeds and tabs stay."""
-    text = _COMMAND.sub(r"\\x23", text)
-    return "".join(
-        character
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
-        else f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
-        for character in text
-    )
-
-
-def cut(text: str) -> list[str]:
-    """The lines of `text`, cleaned, so many that a person reads them; says where something is left out."""
-    lines = clean(text).strip("\n").split("\n")
-    if len(lines) > LINES:
-        half = LINES // 2
-        lines = [*lines[:half], f"[… {len(lines) - 2 * half} lines left out …]", *lines[-half:]]
-    return [line if len(line) <= WIDTH else f"{line[:WIDTH]}[… {len(line) - WIDTH} more]" for line in lines]
 
 
 def details(report: Report, result: ItemResult) -> Iterator[str]:

@@ -11,7 +11,8 @@ import pytest
 from awskit import junit
 from awskit.grade import CHECKS
 from awskit.model import Outcome, Verdict
-from awskit.report import LINES, WIDTH, clean, cut, gradescope, table
+from awskit.plain import LINES, WIDTH, clean, cut
+from awskit.report import gradescope, table
 from awskit.results import ItemResult, Report
 from awskit.rubric import Item, Rubric
 from awskit.isolation import Isolation

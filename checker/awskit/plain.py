@@ -1,0 +1,36 @@
+"""Text of a submission made harmless: what a server or a file says does nothing but stand there.
+
+No control character reaches a terminal, no command a CI runner; the text is cut for reading, and says where.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LINES = 24  # of one text that a report shows
+WIDTH = 400  # characters of one line of it
+
+# `##[error]` and `##vso[…]` of Azure, `##teamcity[…]`: they act anywhere in a line.
+_COMMAND = re.compile(r"#(?=#(?:vso|teamcity)?\[)")
+
+
+def clean(text: str) -> str:
+    """Text that does nothing but stand there: control and format characters (also those that turn the direction of
+    writing) as \\xHH or \\uHHHH, and the # that begins a CI runner's command, too; line feeds and tabs stay."""
+    text = _COMMAND.sub(r"\\x23", text)
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+        else f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
+        for character in text
+    )
+
+
+def cut(text: str, lines: int = LINES, width: int = WIDTH) -> list[str]:
+    """The lines of `text`, cleaned, so many that a person reads them; says where something is left out."""
+    found = clean(text).strip("\n").split("\n")
+    if len(found) > lines:
+        half = lines // 2
+        found = [*found[:half], f"[… {len(found) - 2 * half} lines left out …]", *found[-half:]]
+    return [line if len(line) <= width else f"{line[:width]}[… {len(line) - width} more]" for line in found]
