@@ -29,6 +29,7 @@ from .rubric import Item, Rubric
 from .sandbox import Sandbox
 from .schedule import BUDGET_S, WORKERS, Schedule, cost, in_order, is_about_memory
 from .server import Server
+from .texts import NO_MEMORY_ERROR
 from .tree import Tree
 from .vigil import PATIENCE_S, Tally
 
@@ -49,7 +50,7 @@ def memory_check(item: Item) -> Check:
         assert isinstance(bench.launcher, BoxedLauncher), "only a submission is judged by these"
         memory.judge(bench.launcher, bench.tree, bench.seed, runs)
 
-    title = f"{item.name}: no memory error"
+    title = item.name + NO_MEMORY_ERROR
     return Check(f"memory.{item.number}", title, ("K1",), run, needs=item.checks, own_server=True)
 
 

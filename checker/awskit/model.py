@@ -20,7 +20,7 @@ The drawing of the kit, arrows pointing down only:
         \\   |   /
          model.py  (this file)
              |
-         told.py, plain.py  (what is said of a failure, for all who show it; text made harmless)
+         told.py, plain.py, texts.py  (what is said of a failure; text made harmless; labels by language)
 
 A *check* is a function that takes a `Bench`, does something to the bench's server, and returns if the server did
 right, raises `Failure` if it did wrong, and `Trouble` if the kit or the machine could not find out. The same function

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .model import Outcome, Verdict
 from .rubric import Item, Rubric
 from .sandbox import Isolation
+from .texts import DEFAULT
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Report:
     build_log: str = ""
     seconds: float = 0.0
     memory_seconds: float = 0.0  # of them for the checks of memory, which come last
+    language: str = DEFAULT  # of the texts, as `texts.load` knows it
 
     @property
     def score(self) -> float:
