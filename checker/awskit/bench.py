@@ -12,6 +12,7 @@ import random
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from .faults import Fault, Warden
 from .model import Failure, Trouble
 from .reply import Reply
 from .server import Launcher, Server
+from .transcript import Transcript
 from .tree import KIB, KINDS, MIB, Tree
 from .vigil import PATIENCE_S, Tally
 
@@ -32,6 +34,7 @@ LARGE = 2 * MIB  # and its large one
 # this much to a stalled client has an unfinished transfer, for certain.
 HUGE = 8 * MIB
 NARROW = 8 * KIB  # SO_RCVBUF of a slow reader
+REMEMBERED = 64  # connections of a check whose transcripts are kept
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -65,6 +68,7 @@ class Bench(Events):
     patience: float = PATIENCE_S
     tally: Tally = field(default_factory=Tally)
     notes: list[str] = field(default_factory=list)
+    transcripts: deque[Transcript] = field(default_factory=lambda: deque(maxlen=REMEMBERED), repr=False)
     rng: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -92,6 +96,10 @@ class Bench(Events):
             raise
         try:
             yield replace(self, server=server, tree=tree)
+        except Failure as failure:
+            self.look_at(server, failure)
+            failure.evidence.faults = tuple(fault.word() for fault in faults)
+            raise
         finally:
             self.tally.worked += procfs.run_time_ns(server.pid) / 1e9
             server.stop(self.launcher.farewell)
@@ -123,6 +131,15 @@ class Bench(Events):
             for member in stopped:
                 _signal(member, signal.SIGCONT)
 
+    def look_at(self, server: Server, failure: Failure) -> None:
+        """Put into the failure's evidence how the server is that it is about, before anybody ends it."""
+        failure.evidence.transcripts = tuple(self.transcripts)
+        if server.alive() and not procfs.ending(server.pid):
+            failure.evidence.asleep = procfs.sleeping_in(server.pid)
+        else:
+            failure.evidence.ended = server.stop(signal.SIGKILL).told()
+            failure.evidence.log = server.log()
+
     def note(self, text: str) -> None:
         """Tell the reader of the report something that costs no points: one sentence."""
         if text not in self.notes:
@@ -142,7 +159,9 @@ class Bench(Events):
                 got=str(error),
                 expected="a connection",
             ) from error
-        return Client(connection, self.vigil, self._unsent)
+        client = Client(connection, self.vigil, self._unsent)
+        self.transcripts.append(client.transcript)
+        return client
 
     @contextlib.contextmanager
     def stalled(self, *targets: str) -> Iterator[list[tuple[Client, Reply]]]:

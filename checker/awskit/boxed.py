@@ -158,7 +158,7 @@ class BoxedLauncher(Launcher):
             return server
         ended = not server.alive()
         exit_status = server.stop(signal.SIGKILL)
-        what = f"ended at start ({describe(exit_status)})" if ended else f"did not listen on port {PORT} in time"
+        what = f"ended at start ({exit_status.told()})" if ended else f"did not listen on port {PORT} in time"
         raise Failure(f"the server {what}", got=server.log()[-2000:], expected=f"a server listening on port {PORT}")
 
     def launch(
@@ -240,8 +240,3 @@ class BoxedLauncher(Launcher):
         """Whether bind(2) without SO_REUSEADDR is refused because of connections that are over."""
         rows = procfs.connections(os.getpid())
         return any(row.local_port == PORT and row.state == TIME_WAIT for row in rows)
-
-
-def describe(status: Exit) -> str:
-    """`exit code 3`, `SIGSEGV`."""
-    return f"exit code {status.code}" if status.signal is None else signal.Signals(status.signal).name

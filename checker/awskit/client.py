@@ -11,66 +11,18 @@ import socket
 import struct
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from .reply import Difference, Ending, Reply, parse_head, show
+from .reply import Difference, Ending, Reply, parse_head
+from .transcript import Transcript
 from .tree import MIB, Content
 from .vigil import Vigil
 
 HEAD_LIMIT = 64 * 1024  # a response head longer than this is none
 BODY_KEPT = 64 * 1024  # so much of a body is kept for a look at it
-SHOWN = 1024  # so much of each message is kept to be shown to a person,
-LINES = 16  # so many lines of it,
-LINE = 160  # and so many bytes of each
 RECEIVE = 256 * 1024
 # So long a client that has all that was announced waits for the server's end before it ends its own side. A server that
 # closes does so at once; for any other this is what each request costs. No verdict depends on it.
 GRACE_S = 0.001
-
-
-@dataclass
-class _Part:
-    """A run of bytes in one direction, or a note about the connection."""
-
-    mark: str  # > sent, < received, * happened
-    size: int = 0
-    kept: bytearray = field(default_factory=bytearray)
-
-
-class Transcript:
-    """What went both ways, cut for reading."""
-
-    def __init__(self) -> None:
-        self._parts: list[_Part] = []
-
-    def add(self, mark: str, data: bytes, *, join: bool) -> None:
-        """Write down `data`; with `join` it belongs to the part before if that went the same way."""
-        if not (join and self._parts and self._parts[-1].mark == mark):
-            self._parts.append(_Part(mark))
-        part = self._parts[-1]
-        part.size += len(data)
-        part.kept += data[: max(0, SHOWN - len(part.kept))]
-
-    def note(self, text: str) -> None:
-        """Write down an event."""
-        self._parts.append(_Part("*", len(text), bytearray(text.encode())))
-
-    def render(self) -> str:
-        """Lines of `> sent`, `< received`, `* event`; a part that is cut ends in a line that says how much is left."""
-        lines = []
-        for part in self._parts[:40]:
-            if part.mark == "*":
-                lines.append("* " + part.kept.decode())
-                continue
-            shown = 0
-            for line in bytes(part.kept).splitlines(keepends=True)[:LINES]:
-                shown += len(line[:LINE])
-                lines.append(f"{part.mark} {show(line[:LINE])[1:-1]}")
-            if part.size > shown:
-                lines.append(f"{part.mark} [… {part.size:,} bytes in all, the rest is not shown]")
-        if len(self._parts) > 40:
-            lines.append(f"[… {len(self._parts) - 40} parts more, not shown]")
-        return "\n".join(lines)
 
 
 class Client:
@@ -86,8 +38,8 @@ class Client:
         self.why = ""  # nothing more was waited for, where the ending is none of the server's
         self._wait = wait
         self._unsent = unsent
-        self.transcript = Transcript()
         self.port: int = connection.getsockname()[1]
+        self.transcript = Transcript(self.port)
         self._inbox = bytearray()  # received while sending, or beyond what was asked for
         connection.setblocking(False)
 
@@ -102,7 +54,7 @@ class Client:
     def send(self, data: bytes) -> bool:
         """Send all of it as one piece; False if the server had ended the connection or did not take it.
         What the server says meanwhile is kept for reading, so that two who only send do not wait for each other."""
-        self.transcript.add(">", data, join=False)
+        self.transcript.add_sent(data)
         rest = memoryview(data)
         poll = select.poll()
         poll.register(self.socket, select.POLLIN | select.POLLOUT)
@@ -111,7 +63,7 @@ class Client:
             events = poll.poll(vigil.pause() * 1000)
             if not events:
                 if why := vigil.look():
-                    self.transcript.note(f"the server took none of the last {len(rest):,} bytes: {why}")
+                    self.transcript.note("end", f"the server took none of the last {len(rest):,} bytes: {why}")
                     return False
                 continue
             vigil = self._wait()
@@ -122,7 +74,7 @@ class Client:
             except BlockingIOError:
                 continue
             except (BrokenPipeError, ConnectionResetError) as error:
-                self.transcript.note(f"sending failed: {error.strerror}")
+                self.transcript.note("end", f"sending failed: {error.strerror}")
                 return False
         return True
 
@@ -132,11 +84,11 @@ class Client:
 
     def half_close(self) -> None:
         """Say that no more will be sent (FIN), and go on reading."""
-        self.transcript.note("the client says that it has sent all (shutdown SHUT_WR)")
+        self.transcript.note("half-close", "the client says that it has sent all (shutdown SHUT_WR)")
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError as error:
-            self.transcript.note(f"shutdown failed: {error.strerror}")
+            self.transcript.note("half-close", f"shutdown failed: {error.strerror}")
 
     def widen(self) -> None:
         """Give a slow reader a large receive buffer, so that what is left comes fast."""
@@ -145,12 +97,14 @@ class Client:
 
     def abort(self) -> None:
         """End the connection by RST, whatever is under way."""
-        self.transcript.note("the client resets the connection (RST)")
+        self.transcript.note("reset", "the client resets the connection (RST)")
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def close(self) -> None:
         """Close the connection. Idempotent."""
+        if self.socket.fileno() >= 0:
+            self.transcript.closed()
         self.socket.close()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -207,7 +161,7 @@ class Client:
         reply.raw_head = head + separator
         reply.head = parse_head(reply.raw_head) if separator else None
         reply.ending, reply.why = self.ending, self.why
-        reply.exchange = self.transcript.render()
+        reply.transcript = self.transcript
         return reply
 
     def read_body(self, reply: Reply, expected: Content | None = None, *, until_closed: bool = False) -> Reply:
@@ -218,6 +172,7 @@ class Client:
         `until_closed`: wait for the server to close first. Bounded in silence (`receive`), in size, and in what the
         server sleeps and computes in all meanwhile.
         """
+        reply.wanted = expected
         announced = reply.head.content_length if reply.head else None
         bound = max(expected.size if expected else 0, announced or 0) + 2 * BODY_KEPT
         pace = self._wait()
@@ -237,7 +192,6 @@ class Client:
             elif why := pace.drags():
                 self._end(Ending.SLOW, "reading stopped", why)
         reply.ending, reply.why = self.ending, self.why
-        reply.exchange = self.transcript.render()
         return reply
 
     def reply(self, expected: Content | None = None, *, until_closed: bool = False) -> Reply:
@@ -280,7 +234,7 @@ class Client:
             self._end(Ending.RST, Ending.RST.value)
             return b""
         if data:
-            self.transcript.add("<", data, join=True)
+            self.transcript.add_received(data)
         else:
             self._end(Ending.FIN, Ending.FIN.value)
         return data
@@ -288,4 +242,4 @@ class Client:
     def _end(self, ending: Ending, note: str, why: str = "") -> None:
         self.ending = ending
         self.why = why
-        self.transcript.note(f"{note}: {why}" if why else note)
+        self.transcript.note("end", f"{note}: {why}" if why else note)

@@ -20,7 +20,7 @@ from . import checks as _all_checks  # noqa: F401 (importing it fills the regist
 from . import mechanism as _mechanism_checks  # noqa: F401
 from . import handed_in, memory, procfs, submission
 from .bench import Bench
-from .boxed import BoxedLauncher, Program, describe
+from .boxed import BoxedLauncher, Program
 from .builds import Builds
 from .isolation import Isolation
 from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
@@ -183,12 +183,13 @@ class Grader:
             if server.alive() and not server.ready():
                 ports = ", ".join(map(str, sorted(procfs.listening_ports(server.pid)))) or "none"
                 failure.likely = failure.likely or f"it does not listen on port {server.port}; its ports: {ports}"
+            bench.look_at(server, failure)
             raise
         finally:
             alive = server.alive()
             bench.tally.worked += procfs.run_time_ns(server.pid) / 1e9
             status = server.stop(signal.SIGKILL)
-            verdict.server_log = server.log() + ("" if alive else f"\n[the server's process ended: {describe(status)}]")
+            verdict.server_log = server.log() + ("" if alive else f"\n[the server's process ended: {status.told()}]")
 
     def _launcher(self) -> BoxedLauncher:
         assert self._program is not None, "a check ran though the build did not pass"
@@ -206,6 +207,7 @@ class Grader:
             verdict.outcome = Outcome.FAILED
             verdict.reason, verdict.got, verdict.expected = failure.reason, failure.got, failure.expected
             verdict.exchange, verdict.likely = failure.exchange, failure.likely
+            verdict.failure = failure
         except Exception as error:  # noqa: BLE001: a mistake of ours must not cost a student points
             verdict.outcome = Outcome.ERROR
             verdict.reason = str(error) if isinstance(error, Trouble) else f"{type(error).__name__}: {error}"

@@ -158,13 +158,17 @@ class Judge:
 
     def fail(self, reply: Reply, reason: str, *, got: str = "", expected: str = "", likely: str = "") -> NoReturn:
         """Raise Failure about this reply; what came, and a cause that it suggests, are put in where not given."""
-        raise self.failure(
+        failure = self.failure(
             reason,
             got=got or reply.outline(),
             expected=expected,
             exchange=reply.exchange,
             likely=likely or self._likely(reply),
         )
+        failure.evidence.reply = reply
+        if reply.difference is not None and (target := self._target_of(reply)):
+            failure.evidence.mixed_with = self.origin(reply, target)
+        raise failure
 
     def failure(self, reason: str, *, got: str, expected: str, exchange: str = "", likely: str = "") -> Failure:
         """The Failure to raise, which says so where the process has ended."""
@@ -172,6 +176,10 @@ class Judge:
             reason += f"; and {ENDED}"
             likely = likely or "the server died: see its log"
         return Failure(reason, got=got, expected=expected, exchange=exchange, likely=likely)
+
+    def _target_of(self, reply: Reply) -> str:
+        """The target of the file that its body was compared with."""
+        return next((name for name in self.tree.targets() if self.tree.content(name) is reply.wanted), "")
 
     def _over(self) -> bool:
         """Whether the server has ended, or does so now: a reset connection may be the first sign of it."""
@@ -203,21 +211,38 @@ class Judge:
         at = reply.difference
         content = self.tree.content(target)
         assert at is not None and content is not None
+        origin = self.origin(reply, target)
+        return {
+            "other folder": "mix-up of static and dynamic: these are the bytes of the file in the other folder",
+            "another file": "mix-up of two connections or files: these are the bytes of another file",
+            "too long": "whole buffers are sent for the last piece (BUFSIZ instead of what was read)",
+            "skipped": "bytes are left out here: the offset is wrong after a short send or read",
+            "again": "bytes are sent twice here: the offset is wrong after a short send or read",
+            "zeros": "zeros instead of data: the buffer is sent before the read into it is complete",
+        }.get(origin, "")
+
+    def origin(self, reply: Reply, target: str) -> str:
+        """Whose bytes stand where the body first differs from the file: of the file of the same name in the "other
+        folder", of "another file", of this one from before ("again", "beginning") or from further on ("skipped"),
+        "zeros", those of a "head"; "too long" where the file has ended; "" where that cannot be told."""
+        at, content = reply.difference, self.tree.content(target)
+        assert at is not None and content is not None
         owner = self.tree.owner(at.got[:16], at.offset)
-        twin = "/dynamic/" if target.startswith("/static/") else "/static/"
-        if owner is not None and owner.startswith(twin) and owner.rpartition("/")[2] == target.rpartition("/")[2]:
-            return f"mix-up of static and dynamic: these are the bytes of {owner}"
         if owner is not None and owner != target:
-            return f"mix-up of two connections or files: these are the bytes of {owner}"
+            return "other folder" if self.tree.other(target) is self.tree.content(owner) else "another file"
         if not at.expected:
-            return "whole buffers are sent for the last piece (BUFSIZ instead of what was read)"
-        if len(at.got) >= 8:
-            near = content.read(max(0, at.offset - MIB), 2 * MIB)
-            place = near.find(at.got[:16])
-            if place >= 0:
-                shift = max(0, at.offset - MIB) + place - at.offset
-                what = "left out" if shift > 0 else "sent twice"
-                return f"{abs(shift):,} bytes are {what} here: the offset is wrong after a short send or read"
-            if not at.got.strip(b"\0"):
-                return "zeros instead of data: the buffer is sent before the read into it is complete"
-        return ""
+            return "too long"
+        if at.got.startswith(b"HTTP/"):
+            return "head"
+        if len(at.got) < 8:
+            return ""
+        if not at.got.strip(b"\0"):
+            return "zeros"
+        if content.read(0, 16).startswith(at.got[:16]):
+            return "beginning"
+        near = content.read(max(0, at.offset - MIB), 2 * MIB)
+        place = near.find(at.got[:16])
+        if place >= 0:
+            return "skipped" if place > min(at.offset, MIB) else "again"
+        start = self.tree.owner(at.got[:16], 0)
+        return "another file" if start is not None else ""

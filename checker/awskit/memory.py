@@ -48,7 +48,9 @@ def _judge_sanitized(launcher: BoxedLauncher, tree: Tree, seed: int, checks: lis
     finally:
         server.stop(signal.SIGKILL)
     if found:
-        raise Failure(f"AddressSanitizer: {found.text}", got=found.report[:4000], expected="no memory error")
+        failure = Failure(f"AddressSanitizer: {found.text}", got=found.report[:4000], expected="no memory error")
+        failure.evidence.finding, failure.evidence.place = found.kind, found.place
+        raise failure
 
 
 def _register(name: str, title: str, needs: tuple[str, ...], run: Callable[[Bench], None]) -> None:

@@ -31,7 +31,7 @@ judges the reference in `make functional` and a submission in `awscheck grade`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,8 @@ from .told import Told
 
 if TYPE_CHECKING:
     from .bench import Bench
+    from .reply import Reply
+    from .transcript import Transcript
 
 
 class Outcome(enum.Enum):
@@ -48,6 +50,22 @@ class Outcome(enum.Enum):
     FAILED = "failed"
     SKIPPED = "skipped"  # a check that this one needs did not pass
     ERROR = "error"  # the kit's or the machine's fault: costs no points
+
+
+@dataclass
+class Evidence:
+    """What was observed of a failure, beside its words: it explains, and judges nothing. Whoever passes the failure on
+    puts in what he knows; `gathered` (facts.py) joins what a chain of failures has."""
+
+    reply: Reply | None = None  # which was wrong
+    transcripts: Sequence[Transcript] = ()  # of the check's connections, in the order in which they were made
+    ended: str = ""  # how the server had ended of its own accord: "SIGPIPE", "exit code 1"; "" where it ran on
+    asleep: tuple[str, ...] = ()  # the calls in which its threads slept then
+    log: str = ""  # the server's last words
+    faults: tuple[str, ...] = ()  # that it was started with, as faults.py words them
+    finding: str = ""  # what a sanitizer or valgrind found: "stack-buffer-overflow", "Leak_DefinitelyLost"
+    place: tuple[str, int, str] | None = None  # file, line and function of that, in the submission
+    mixed_with: str = ""  # whose bytes came instead of the file's: a target; or "zeros", "again", "skipped", "head"
 
 
 class Failure(Exception):
@@ -60,6 +78,7 @@ class Failure(Exception):
         self.expected = expected  # what should have come, cut for reading, or ""
         self.exchange = exchange  # the bytes both ways, as a person reads them
         self.likely = likely  # the likely cause by name, or ""
+        self.evidence = Evidence()
 
 
 class Trouble(Exception):
@@ -96,6 +115,7 @@ class Verdict:
     server_log: str = field(default="", repr=False)
     notes: tuple[str, ...] = ()  # told to the reader, whatever the outcome; they cost nothing
     cost: float = 0.0  # seconds that the server made the checker wait
+    failure: Failure | None = field(default=None, repr=False)  # why, with its evidence
     told: Told | None = None  # all that is said of it, where it failed
 
 

@@ -86,6 +86,28 @@ def states(pid: int) -> str:
     return letters
 
 
+# Calls in which a server is found asleep, by their numbers (x86-64: arch/x86/entry/syscalls/syscall_64.tbl).
+_CALLS = {0: "read", 1: "write", 2: "open", 7: "poll", 20: "writev", 23: "select", 34: "pause", 35: "nanosleep",
+          40: "sendfile", 43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg", 47: "recvmsg", 61: "wait4",
+          202: "futex", 207: "io_destroy", 208: "io_getevents", 209: "io_submit", 230: "clock_nanosleep",
+          232: "epoll_wait", 257: "openat", 270: "pselect6", 271: "ppoll", 281: "epoll_pwait", 288: "accept4",
+          333: "io_pgetevents", 441: "epoll_pwait2"}  # fmt: skip
+
+
+def sleeping_in(pid: int) -> tuple[str, ...]:
+    """The system calls in which its threads wait, each name once; `running` for a thread that waits in none. A call
+    that is not in the table is named by its number. Nothing where this may not be read."""
+    names = set()
+    for member in family(pid):
+        for task in _entries(f"/proc/{member}/task"):
+            word = _read(f"/proc/{member}/task/{task}/syscall").partition(" ")[0]
+            if word.isdecimal():
+                names.add(_CALLS.get(int(word), f"call {word}"))
+            elif word == "running":
+                names.add(word)
+    return tuple(sorted(names))
+
+
 def ending(pid: int) -> bool:
     """Whether the process, all threads of it, has begun to end: the kernel closes its sockets before it reports the
     end to anybody."""

@@ -8,6 +8,11 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .transcript import Transcript
+    from .tree import Content
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] ([1-5][0-9][0-9]) ([\t \x21-\x7e\x80-\xff]*)")  # RFC 9112 section 4
@@ -101,8 +106,14 @@ class Reply:
     start: bytes = b""  # the first 64 KiB of them
     difference: Difference | None = None  # against the expected file; None where equal so far, or nothing was expected
     ending: Ending = Ending.OPEN
-    exchange: str = ""
+    transcript: Transcript | None = None  # of the connection that it came on
+    wanted: Content | None = None  # what the body was compared with
     why: str = ""  # reading was given up, where the ending is none of the server's
+
+    @property
+    def exchange(self) -> str:
+        """What went both ways so far, for a person."""
+        return self.transcript.render() if self.transcript else ""
 
     @property
     def status(self) -> int | None:

@@ -34,10 +34,13 @@ _NO_FINDING = ("ABRT", "out-of-memory", "allocation-size-too-big")
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found: a sentence with the place in the submission, and the whole report."""
+    """What was found: a sentence with the place in the submission, the whole report, the sanitizer's word for it; and
+    file, line and function of that place, where it is known."""
 
     text: str
     report: str
+    kind: str = ""
+    place: tuple[str, int, str] | None = None
 
 
 def launcher(launcher: BoxedLauncher) -> BoxedLauncher:
@@ -56,18 +59,23 @@ def finding(server: BoxedServer) -> Finding | None:
         report = text[error.start() :]
         access = _ACCESS.search(report)
         what = f"{error[1]}: {access[0]}" if access else error[1]
-        return Finding(what + _place(report.partition("\n\n")[0], folder), report)
+        place = _place(report.partition("\n\n")[0], folder)
+        where = f" in {place[2]} ({place[0]}:{place[1]})" if place else ""
+        return Finding(what + where, report, error[1], place)
     if error := _BOUND.search(text):
-        return Finding(f"{error[2]} in {error[1].removeprefix(folder + '/')}", text[error.start() :])
+        file, _, line = error[1].removeprefix(folder + "/").rpartition(":")
+        place = (file, int(line), "")
+        return Finding(f"{error[2]} in {file}:{line}", text[error.start() :], "index-out-of-bounds", place)
     if ended.code == EXIT_CODE:
         return Finding("an error that the program has kept from being told", text)
     return None
 
 
-def _place(stack: str, folder: str) -> str:
-    """` in function (file:line)` of the first frame that is the submission's, or ""."""
+def _place(stack: str, folder: str) -> tuple[str, int, str] | None:
+    """File, line and function of the first frame that is the submission's."""
     for frame in _FRAME.finditer(stack):
         function, where = frame[1], frame[2]
         if where.startswith(f"{folder}/"):
-            return f" in {function} ({':'.join(where.removeprefix(folder + '/').split(':')[:2])})"
-    return ""
+            file, line, *_ = *where.removeprefix(folder + "/").split(":"), ""
+            return (file, int(line), function) if line.isdecimal() else None
+    return None

@@ -23,6 +23,10 @@ class Exit:
     code: int | None
     signal: int | None
 
+    def told(self) -> str:
+        """`exit code 3`, `SIGSEGV`."""
+        return f"exit code {self.code}" if self.signal is None else signal.Signals(self.signal).name
+
 
 class Server(ABC):
     """One server process that serves `tree` at `port` on 127.0.0.1, in this network namespace or in one of its own."""

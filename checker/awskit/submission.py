@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from .boxed import Program, describe
+from .boxed import Program
 from .handed_in import BINARY, Unusable
 from .model import Failure
 from .namespace import NetworkNamespace
@@ -80,7 +80,7 @@ def build(
     if in_vain:
         raise Failure(f"make did not end: {in_vain}", got=output, expected="an executable aws")
     if code != 0:
-        status = describe(Exit(code, None) if code > 0 else Exit(None, -code))
+        status = (Exit(code, None) if code > 0 else Exit(None, -code)).told()
         raise Failure(f"make failed: {_first_error(output) or status}", got=output, expected="an executable aws")
     binary = place / BINARY
     # Not through a link to another place, which would be read as the checker's own user.

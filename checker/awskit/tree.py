@@ -127,6 +127,10 @@ class Tree:
         """What a 200 for `target` must bring; None where the tree made no such file."""
         return self._contents.get(target)
 
+    def targets(self) -> list[str]:
+        """The files that were made so far."""
+        return list(self._contents)
+
     def other(self, target: str) -> Content | None:
         """The file of the same name in the other folder, or None: what a mix-up of the two would bring."""
         for kind, twin in (KINDS, KINDS[::-1]):

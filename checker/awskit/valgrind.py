@@ -22,7 +22,7 @@ from pathlib import Path
 
 from . import namespace, procfs
 from .bench import Bench, wait_until
-from .boxed import BoxedLauncher, BoxedServer, Program, describe
+from .boxed import BoxedLauncher, BoxedServer, Program
 from .model import Failure, Trouble
 from .server import HOST
 from .tree import Tree
@@ -59,11 +59,14 @@ class _Incomplete(Exception):
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: valgrind's sentence, and where in the submission: function, file and line, or ""."""
+    """One finding: valgrind's sentence, and where in the submission: function, file and line, or "". `kind` is its word
+    for it, `at` the same place as file, line and function, where the program has them."""
 
     text: str
     place: str
     stack: tuple[str, ...]
+    kind: str = ""
+    at: tuple[str, int, str] | None = None
 
 
 class _Listener:
@@ -145,7 +148,9 @@ def _judge_once(launcher: BoxedLauncher, tree: Tree, seed: int, checks: list[Nam
     if errors:
         first = errors[0]
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-        raise Failure(f"valgrind: {first.text}{first.place and ' in ' + first.place}{more}", got=_show(errors))
+        found = Failure(f"valgrind: {first.text}{first.place and ' in ' + first.place}{more}", got=_show(errors))
+        found.evidence.finding, found.evidence.place = first.kind, first.at
+        raise found
     if failure:
         raise Failure(f"under valgrind: {failure.reason}", got=failure.got, expected=failure.expected,
                       exchange=failure.exchange, likely=failure.likely) from failure  # fmt: skip
@@ -234,7 +239,7 @@ def _end(server: BoxedServer, listener: _Listener) -> bytes:
     report = listener.finish()
     if silent or not listener.ends() or ended.signal == signal.SIGKILL:
         raise _Incomplete(
-            f"valgrind's report is not complete ({len(report):,} bytes); the server ended by {describe(ended)};"
+            f"valgrind's report is not complete ({len(report):,} bytes); the server ended by {ended.told()};"
             f" its last words: {server.stderr()[-400:].strip() or 'none'}"
         )
     return report
@@ -297,7 +302,7 @@ def _is_harmless(error: ElementTree.Element) -> bool:
 
 def _read(error: ElementTree.Element, folder: str) -> Finding:
     text = error.findtext("what") or error.findtext("xwhat/text") or f"ended by {error.findtext('signame')}"
-    stack, place = [], ""
+    stack, place, at = [], "", None
     for frame in error.iterfind("stack[1]/frame"):
         where = f"{frame.findtext('fn') or frame.findtext('ip')}"
         if file := frame.findtext("file"):
@@ -305,7 +310,18 @@ def _read(error: ElementTree.Element, folder: str) -> Finding:
         stack.append(where)
         if not place and (frame.findtext("obj") or "").startswith(folder):
             place = where
-    return Finding(text, place, tuple(stack))
+            at = _place(frame, folder)
+    kind = error.findtext("kind") or f"fatal signal {error.findtext('signame')}"
+    return Finding(text, place, tuple(stack), kind, at)
+
+
+def _place(frame: ElementTree.Element, folder: str) -> tuple[str, int, str] | None:
+    """File (relative to the submission), line and function of a frame; None where the program does not say."""
+    file, line = frame.findtext("file"), frame.findtext("line") or ""
+    if not file or not line.isdecimal():
+        return None
+    path = os.path.normpath(os.path.join(frame.findtext("dir") or "", file))
+    return path.removeprefix(f"{folder}/"), int(line), frame.findtext("fn") or ""
 
 
 def _show(errors: list[Finding]) -> str:

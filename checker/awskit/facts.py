@@ -1,0 +1,149 @@
+"""What was observed of a failure, as facts: name → words. Patterns of misconceptions are written in these (see the head
+of misconceptions.toml, which lists them).
+
+A fact is there only where it was seen: what nobody observed fits no pattern. Nothing here knows a submission's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, replace
+
+from .model import Evidence, Failure, Verdict
+from .reply import Ending, Reply
+from .tree import KINDS, KIB, MIB
+
+Facts = dict[str, frozenset[str]]
+
+_REQUEST = re.compile(rb"([A-Z]+) (/?(\w*)[^ ]*) HTTP/(\d\.\d)\r\n")
+_HEAD_END = b"\r\n\r\n"
+
+
+def gathered(failure: Failure) -> Evidence:
+    """The evidence of a failure and of those that it was made of: of each thing what the outermost knows."""
+    found, evidence = [], Evidence()
+    cause: BaseException | None = failure
+    while cause is not None and len(found) < 8:
+        found.append(cause.evidence if isinstance(cause, Failure) else Evidence())
+        cause = cause.__cause__
+    for one in reversed(found):
+        known = {field.name: value for field in fields(one) if (value := getattr(one, field.name))}
+        evidence = replace(evidence, **known)
+    return evidence
+
+
+def of(verdict: Verdict) -> Facts:
+    """The facts of a verdict that is `failed`."""
+    assert verdict.failure is not None, "only a failure has facts"
+    evidence = gathered(verdict.failure)
+    found: dict[str, set[str]] = {}
+    for name, word in _all(verdict, verdict.failure, evidence):
+        if word:
+            found.setdefault(name, set()).add(word)
+    return {name: frozenset(words) for name, words in found.items()}
+
+
+def _all(verdict: Verdict, failure: Failure, evidence: Evidence) -> Iterator[tuple[str, str]]:
+    yield "check", verdict.check.id
+    yield "reason", failure.reason
+    yield "got", failure.got
+    yield "ended", evidence.ended or "no"
+    yield from (("asleep", name) for name in evidence.asleep)
+    yield from (("fault", fault) for fault in evidence.faults)
+    yield "finding", evidence.finding
+    yield "mixed", evidence.mixed_with
+    if evidence.place:
+        yield "in", evidence.place[2]
+    if evidence.log:
+        yield "log", evidence.log[-2000:]
+    if evidence.reply is not None:
+        yield from _of_reply(evidence.reply)
+    elif evidence.transcripts:
+        yield from _of_request(bytes(evidence.transcripts[-1].sent))
+        yield "client", evidence.transcripts[-1].events[-1].call
+    if evidence.transcripts:
+        yield "clients", str(len(evidence.transcripts))
+
+
+def _of_request(sent: bytes) -> Iterator[tuple[str, str]]:
+    yield "request", "none" if not sent else "whole" if _HEAD_END in sent else "begun"
+    if found := _REQUEST.match(sent):
+        yield "method", found[1].decode()
+        yield "version", found[4].decode()
+        yield "kind", found[3].decode() if found[3].decode() in KINDS else "other"
+        yield "target", found[2].decode("latin-1")
+
+
+def _of_reply(reply: Reply) -> Iterator[tuple[str, str]]:
+    yield "answer", "nothing" if reply.empty else "no head" if reply.head is None else str(reply.status)
+    yield "ending", reply.ending.name.lower()
+    if "busy" in reply.why:
+        yield "ending", "busy"
+    if "sleeps" in reply.why:
+        yield "ending", "asleep"
+    if reply.transcript is not None:
+        yield from _of_request(bytes(reply.transcript.sent))
+        yield "pieces", str(reply.transcript.sends)
+        calls = {event.call for event in reply.transcript.events}
+        yield from (("client", call) for call in calls & {"reset", "half-close"})
+    if reply.head is not None:
+        yield from (("field", f"{name}: {value}") for name, value in reply.head.fields)
+        yield from _of_length(reply)
+        if reply.head.reason or reply.head.faults:
+            yield "status line", reply.raw_head.split(b"\r\n")[0].decode("latin-1")
+    elif not reply.empty:
+        yield from _of_headless(reply)
+    if reply.difference is not None:
+        yield "differs at", _measure(reply.difference.offset)
+    if reply.wanted is not None:
+        yield from _of_body(reply)
+
+
+def _of_length(reply: Reply) -> Iterator[tuple[str, str]]:
+    """What Content-Length says, beside what is right."""
+    assert reply.head is not None
+    said, size = reply.head.content_length, reply.wanted.size if reply.wanted else None
+    text = reply.head.field("content-length")
+    if text is None:
+        yield "length", "missing"
+    elif said is None:
+        yield "length", "negative" if text.startswith("-") else "no number"
+    elif size is not None:
+        words = (("right", size), ("with the head", size + len(reply.raw_head)), ("double", 2 * size),
+                 ("modulo 2^32", size % 2**32))  # fmt: skip
+        yield "length", next((word for word, value in words if value == said), "wrong")
+    if said is not None:
+        yield "length", "as announced" if said == reply.length else "more came" if said < reply.length else "less came"
+
+
+def _of_headless(reply: Reply) -> Iterator[tuple[str, str]]:
+    """What came instead of a response head."""
+    if reply.raw_head.startswith(b"HTTP/"):
+        yield "answer", "head without end"
+
+
+def _of_body(reply: Reply) -> Iterator[tuple[str, str]]:
+    """The body beside the file."""
+    size = reply.wanted.size if reply.wanted else 0
+    yield "size", _measure(size)
+    if reply.length == size and reply.difference is None:
+        yield "body", "whole"
+    elif reply.difference is not None:
+        yield "body", "differs" if reply.difference.expected else "too long"
+    else:
+        yield "body", "none" if not reply.length else "short"
+        yield "came", _measure(reply.length)
+        yield "missing", _measure(size - reply.length)
+        if reply.length == size - len(reply.raw_head):
+            yield "missing", "as much as the head"
+    if reply.ending is Ending.CUT or reply.length > size:
+        yield "body", "too long"
+
+
+def _measure(count: int) -> str:
+    """A number of bytes as programmers think of it: a power of two, or so many KiB or MiB, where it is one."""
+    for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
+        if count and count % unit == 0:
+            return f"{count // unit} {name}"
+    return str(count)

@@ -1,0 +1,106 @@
+"""What went both ways on one connection: as a person reads it, and as moments in time for the picture.
+
+A check may move 100 MiB in thousands of receives: both are bounded, and say how much they leave out.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from .reply import show
+
+SHOWN = 1024  # so much of each message is kept to be shown to a person,
+LINES = 16  # so many lines of it,
+LINE = 160  # and so many bytes of each
+PARTS = 40  # runs of bytes that are shown
+EVENTS = 256  # of one connection that are kept: the first half, and the last
+
+
+@dataclass(frozen=True)
+class Event:
+    """The client did something, or something came. `at` is time.time()'s clock, which strace has, too."""
+
+    at: float
+    call: str  # connect, send, receive, end, half-close, reset, close
+    text: str
+    count: int  # bytes
+
+
+@dataclass
+class _Part:
+    """A run of bytes in one direction, or a note about the connection."""
+
+    mark: str  # > sent, < received, * happened
+    size: int = 0
+    kept: bytearray = field(default_factory=bytearray)
+
+
+class Transcript:
+    """What went both ways, cut for reading. `port` is the client's."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.sent = bytearray()  # the beginning of what the client said: its request
+        self.sends = 0  # in so many pieces
+        self._parts: list[_Part] = []
+        self._first: list[Event] = []
+        self._last: list[Event] = []
+        self._happen("connect", "", 0)
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened, in the order of time, without what was left out in the middle."""
+        return self._first + self._last
+
+    def add_sent(self, data: bytes) -> None:
+        """The client has handed this to the kernel, as one piece."""
+        self.sent += data[: max(0, SHOWN - len(self.sent))]
+        self.sends += 1
+        self._add(">", data, join=False)
+        self._happen("send", show(data.split(b"\r\n")[0], 60)[1:-1] if data.isascii() else show(data, 20), len(data))
+
+    def add_received(self, data: bytes) -> None:
+        """This has come."""
+        self._add("<", data, join=True)
+        self._happen("receive", "", len(data))
+
+    def note(self, call: str, text: str) -> None:
+        """Write down an event that is neither."""
+        self._parts.append(_Part("*", len(text), bytearray(text.encode())))
+        self._happen(call, text, 0)
+
+    def closed(self) -> None:
+        """The client has closed the connection: it does so with every one, and only the picture shows it."""
+        self._happen("close", "", 0)
+
+    def render(self) -> str:
+        """Lines of `> sent`, `< received`, `* event`; a part that is cut ends in a line that says how much is left."""
+        lines = []
+        for part in self._parts[:PARTS]:
+            if part.mark == "*":
+                lines.append("* " + part.kept.decode())
+                continue
+            shown = 0
+            for line in bytes(part.kept).splitlines(keepends=True)[:LINES]:
+                shown += len(line[:LINE])
+                lines.append(f"{part.mark} {show(line[:LINE])[1:-1]}")
+            if part.size > shown:
+                lines.append(f"{part.mark} [… {part.size:,} bytes in all, the rest is not shown]")
+        if len(self._parts) > PARTS:
+            lines.append(f"[… {len(self._parts) - PARTS} parts more, not shown]")
+        return "\n".join(lines)
+
+    def _add(self, mark: str, data: bytes, *, join: bool) -> None:
+        """Write down `data`; with `join` it belongs to the part before if that went the same way."""
+        if not (join and self._parts and self._parts[-1].mark == mark):
+            self._parts.append(_Part(mark))
+        part = self._parts[-1]
+        part.size += len(data)
+        part.kept += data[: max(0, SHOWN - len(part.kept))]
+
+    def _happen(self, call: str, text: str, count: int) -> None:
+        kept = self._first if len(self._first) < EVENTS // 2 else self._last
+        kept.append(Event(time.time(), call, text, count))
+        if len(self._last) > EVENTS // 2:
+            del self._last[0]
