@@ -51,7 +51,7 @@ def memory_check(item: Item) -> Check:
         memory.judge(bench.launcher, bench.tree, bench.seed, runs)
 
     title = item.name + NO_MEMORY_ERROR
-    return Check(f"memory.{item.number}", title, ("K1",), run, needs=item.checks, own_server=True)
+    return Check(f"memory.{item.number}", title, ("S9",), run, needs=item.checks, own_server=True)
 
 
 def _no_time(check: Check) -> Verdict:

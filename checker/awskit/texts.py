@@ -6,7 +6,7 @@ names of items stand with them in English (in the code, in the rubrics), and ano
     [language]           name = "română"
     [page] [report] …    labels: key = "text with {placeholders}"; a number decides the form where a label has forms
     [rules]              the contract's rules in a sentence, by id
-    [why]                why a check matters, by id
+    [explained]          what a check does, and why it matters, by id
     [checks]             titles by the check's id                        (not in English)
     [names]              names of items, groups and rubrics by the English name   (not in English)
     [causes.ID]          name, sentences = [...] of a misconception by its id     (not in English)
@@ -76,9 +76,10 @@ class Texts:
         """What a rule of the contract says. KeyError for one that there is not."""
         return str(self.data["rules"][id])
 
-    def why(self, id: str) -> str:
-        """Why a check matters; "" where nothing is said of it."""
-        return str(self.data["why"].get(id, ""))
+    def explained(self, id: str) -> tuple[str, str]:
+        """What a check does, and why it matters; twice "" where nothing is said of it."""
+        does, why = self.data["explained"].get(id, ("", ""))
+        return does, why
 
     def cause(self, id: str, name: str, sentences: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         """Name and sentences of a misconception, which are given in English."""

@@ -14,7 +14,7 @@ from awskit.texts import DEFAULT, LANGUAGES, Texts, load, placeholders
 
 FORMS = {"en": {"one", "other"}, "ro": {"one", "few", "other"}}
 OTHERS = [language for language in LANGUAGES if language != DEFAULT]
-LABELS = sorted(set(load(DEFAULT).data) - {"rules", "why"})
+LABELS = sorted(set(load(DEFAULT).data) - {"rules", "explained"})
 
 
 def _labels(language: str) -> dict[str, set[frozenset[str]]]:

@@ -1,0 +1,104 @@
+"""`awscheck explain ID`: what a check does, why it matters, which rule it is about, what it is worth, how to run it.
+
+All of it is read from where it stands already: the check itself, the texts, the rubrics that come with the checker.
+"""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Iterator, Mapping
+
+from .grade import CHECKS, memory_check
+from .model import Check
+from .rubric import RUBRICS, Item, Rubric, load
+from .texts import Texts
+
+WIDTH = 100  # characters of a line
+
+
+class Unknown(Exception):
+    """There is no such id; the text says so, and which are near it."""
+
+
+def explain(id: str, texts: Texts) -> str:
+    """All there is to say of the check `id`, for a terminal. Raises Unknown."""
+    rubrics = _rubrics()
+    checks = _all_checks(rubrics)
+    if id not in checks:
+        raise Unknown(_unknown(id, checks, texts))
+    return "\n".join(_of_check(checks[id], checks, rubrics, texts)) + "\n"
+
+
+def contents(texts: Texts) -> str:
+    """The ids of all checks that submissions are judged by, with their titles."""
+    checks = [check for check in CHECKS.values() if check.submission]
+    width = max(len(check.id) for check in checks)
+    lines = [texts("explain.list"), ""]
+    lines += [f"{check.id:{width}}  {texts.check(check)}" for check in checks]
+    return "\n".join(lines) + "\n"
+
+
+def _rubrics() -> list[Rubric]:
+    return [load(path.stem, CHECKS) for path in sorted(RUBRICS.glob("*.toml"))]
+
+
+def _all_checks(rubrics: list[Rubric]) -> dict[str, Check]:
+    """Every check by its id, with those that stand behind the items' memory points."""
+    behind = [memory_check(item) for rubric in rubrics for item in rubric.items if item.memory]
+    return {check.id: check for check in behind} | CHECKS
+
+
+def _of_check(check: Check, checks: Mapping[str, Check], rubrics: list[Rubric], texts: Texts) -> Iterator[str]:
+    behind_item = check.id not in CHECKS
+    yield f"{check.id}: {texts.check(check)}"
+    does, why = texts.explained("memory.item" if behind_item else check.id)
+    for label, text in (("does", does), ("why", why)):
+        if text:
+            yield from _paragraph(texts(f"explain.{label}"), text)
+    for rule in check.rules:
+        yield from _paragraph(texts("explain.rule", id=rule), texts.rule(rule))
+    if check.needs:
+        yield from _paragraph(texts("explain.needs"), "")
+        yield from (f"    {need}: {texts.check(checks[need])}" for need in check.needs)
+    if not check.submission:
+        yield from _paragraph("", texts("explain.reference_only"))
+        return
+    places = [(rubric, item) for rubric in rubrics for item in rubric.items if _counts(check, item)]
+    yield from _paragraph(texts("explain.points"), "" if places else texts("explain.no_points"))
+    yield from (f"    {_place(rubric, item, behind_item, texts)}" for rubric, item in places)
+    if places:
+        rubric, item = places[-1]
+        option = "" if rubric.name == "assignment" else f" --rubric {rubric.name}"
+        yield from _paragraph(texts("explain.alone"), "")
+        yield f"    checker/awscheck grade PATH{option} --only {item.number if behind_item else check.id}"
+
+
+def _counts(check: Check, item: Item) -> bool:
+    """Whether an item's points hang on the check."""
+    return check.id in item.checks or bool(item.memory) and check.id == f"memory.{item.number}"
+
+
+def _place(rubric: Rubric, item: Item, behind_item: bool, texts: Texts) -> str:
+    points = item.memory if behind_item else item.points
+    others = len(item.checks) - 1
+    label = "explain.place_shared" if others and not behind_item else "explain.place"
+    return texts(label, rubric=rubric.name, number=item.number, name=texts.name(item.name),
+                 worth=texts("explain.worth", n=points), others=others)  # fmt: skip
+
+
+def _paragraph(label: str, text: str) -> Iterator[str]:
+    """An empty line, the label, and the text below it, indented."""
+    yield ""
+    if label:
+        yield f"  {label}"
+    yield from textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _unknown(id: str, checks: Mapping[str, Check], texts: Texts) -> str:
+    """What to say of an id that is none: the near ones, or where all are listed."""
+    same_group = [name for name in checks if id and name.partition(".")[0] == id.rstrip(".")]
+    near = same_group or difflib.get_close_matches(id, checks, n=5, cutoff=0.6)
+    if near:
+        return texts("explain.unknown_near", id=id, near=", ".join(near))
+    return texts("explain.unknown", id=id)
