@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from . import batch, junit, report
+from . import batch, junit, report, texts
 from .boxed import expect_free_port
+from .explain import Unknown, contents, explain
 from .grade import CHECKS, Grader
 from .handed_in import ARCHIVES, is_submission
 from .isolation import Isolation
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like ^C: servers killed, folders removed
     try:
         return options.run(options)
-    except (WrongUsage, BadRubric) as error:
+    except (WrongUsage, BadRubric, Unknown) as error:
         print(f"awscheck: {clean(str(error))}", file=sys.stderr)
         return WRONG_USAGE
     except (Trouble, OSError) as error:
@@ -98,9 +99,28 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="do not work where the submission cannot be shut in completely (exit code 3)",
     )
+    _add_language(grade)
     grade.add_argument("-v", "--verbose", action="store_true", help="show every check, and the seconds that it took")
     grade.set_defaults(run=_grade)
+    explaining = commands.add_parser(
+        "explain",
+        help="tell what a check does, why, and what it is worth",
+        description="Tell what a check does, why it matters, its rule and its points; without ID, list all.",
+    )
+    explaining.add_argument("id", nargs="?", metavar="ID", help="of a check, as a report names it")
+    _add_language(explaining)
+    explaining.set_defaults(run=_explain)
     return parser
+
+
+def _add_language(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lang", choices=texts.LANGUAGES, default=texts.DEFAULT, help="of titles, labels and texts")
+
+
+def _explain(options: argparse.Namespace) -> int:
+    language = texts.load(options.lang)
+    sys.stdout.write(explain(options.id, language) if options.id is not None else contents(language))
+    return ALL_POINTS
 
 
 def _seed(text: str) -> int:
@@ -120,7 +140,7 @@ def _grade(options: argparse.Namespace) -> int:
     if options.only:
         rubric = rubric.only(options.only)
     if options.list:
-        sys.stdout.write(report.contents(rubric))
+        sys.stdout.write(report.contents(rubric, texts.load(options.lang)))
         return ALL_POINTS
     _expect_usable(options)
     if options.seed is None:
@@ -166,6 +186,7 @@ def _grade_one(options: argparse.Namespace, rubric: Rubric) -> int:
                 journal.flush()
 
         result = Grader(path, rubric, options.seed, isolation, folder, record, _progress).run()
+    result.language = options.lang
     _write(options, result)
     if result.unknown:
         return CANNOT_WORK
@@ -187,7 +208,7 @@ def _write(options: argparse.Namespace, result: Report) -> None:
 
 def _grade_several(options: argparse.Namespace) -> int:
     """Each by a process of its own, so that none disturbs another; the exit code of the worst."""
-    common = ["--rubric", options.rubric, "--seed", str(options.seed)]
+    common = ["--rubric", options.rubric, "--seed", str(options.seed), "--lang", options.lang]
     common += ["--only", *options.only] if options.only else []
     for name in ("keep", "require_isolation", "verbose"):
         common += [f"--{name.replace('_', '-')}"] if getattr(options, name) else []

@@ -14,6 +14,7 @@ from .model import Outcome, Verdict
 from .plain import clean, cut
 from .report import explanation
 from .results import ItemResult, Report
+from .texts import load
 
 # What XML 1.0 has no way to say (section 2.2), but for what `clean` has spelled out already.
 _IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -56,10 +57,11 @@ def suite(report: Report) -> ElementTree.Element:
 
 
 def _case(report: Report, result: ItemResult, verdict: Verdict) -> ElementTree.Element:
+    texts = load(report.language)
     case = ElementTree.Element(
         "testcase",
-        classname=_text(result.item.group or report.rubric.title),
-        name=_text(f"{verdict.check.id}: {verdict.check.title}"),
+        classname=_text(texts.name(result.item.group or report.rubric.title)),
+        name=_text(f"{verdict.check.id}: {texts.check(verdict.check)}"),
         time=f"{verdict.seconds:.3f}",
     )
     if verdict.outcome is not Outcome.PASSED:

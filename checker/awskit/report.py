@@ -15,18 +15,18 @@ from .model import Outcome, Verdict
 from .plain import clean, cut
 from .results import ItemResult, Report
 from .rubric import Rubric
-
-_WORDS = {Outcome.FAILED: "failed", Outcome.SKIPPED: "skipped", Outcome.ERROR: "ERROR, costs nothing"}
+from .texts import Texts, load
 
 
 def details(report: Report, result: ItemResult) -> Iterator[str]:
     """For each check of the item that did not pass: why, in short, and what there is to know; and all notes."""
+    texts = load(report.language)
     for verdict in result.all_verdicts:
         if verdict.outcome is not Outcome.PASSED:
-            yield f"{verdict.check.id} {_WORDS[verdict.outcome]}: {cut(verdict.reason)[0]}"
+            yield f"{verdict.check.id} {texts(f'report.{verdict.outcome.value}')}: {cut(verdict.reason)[0]}"
             if verdict.outcome is not Outcome.SKIPPED:
                 yield from explanation(report, result, verdict)
-        yield from (f"{verdict.check.id}: note, costs nothing: {cut(note)[0]}" for note in verdict.notes)
+        yield from (f"{verdict.check.id}: {texts('report.note')}: {cut(note)[0]}" for note in verdict.notes)
 
 
 def explanation(report: Report, result: ItemResult, verdict: Verdict) -> Iterator[str]:
@@ -56,74 +56,96 @@ def _again(report: Report, result: ItemResult) -> str:
 
 def table(report: Report, *, verbose: bool = False) -> str:
     """The list with marks, for a terminal; `verbose`: with every check and the seconds that it took."""
-    lines = [f"submission {clean(report.submission)}: {report.rubric.title}, seed {report.seed}"]
+    texts = load(report.language)
+    lines = [f"{texts('report.submission', path=clean(report.submission))}: {_headline(report)}"]
     lines += _surroundings(report)
     group = ""
     for number, result in enumerate(report.results):
         if result.item.group != group or not number:
             group = result.item.group
-            lines += ["", *([f"     {_mark(report.of_group(group)):>9}  {group.upper()}"] if group else [])]
-        unknown = "   (not all of it could be judged)" if result.unknown else ""
-        lines.append(f"{result.item.number:3}  {_mark([result]):>9}  {result.item.name}{unknown}")
+            mark = "/".join(f"{part:g}" for part in report.mark_of(group))
+            lines += ["", *([f"     {mark:>9}  {texts.name(group).upper()}"] if group else [])]
+        unknown = f"   ({texts('report.unknown_item')})" if result.unknown else ""
+        lines.append(f"{result.item.number:3}  {_mark([result]):>9}  {texts.name(result.item.name)}{unknown}")
         if verbose:
             lines += [f"{'':16}{verdict.seconds:7.3f} s  {verdict.check.id} {verdict.outcome.value}"
                       for verdict in result.all_verdicts]  # fmt: skip
         lines += [f"{'':16}{line}" for line in details(report, result)]
-    lines += ["", f"{report.score:g} of {report.rubric.total:g} points in {report.seconds:.1f} s"]
+    return "\n".join([*lines, "", *_end(report)]) + "\n"
+
+
+def _headline(report: Report) -> str:
+    return load(report.language)("report.headline", rubric=_title(report), seed=str(report.seed))
+
+
+def _title(report: Report) -> str:
+    return load(report.language).name(report.rubric.title)
+
+
+def _end(report: Report) -> Iterator[str]:
+    """The sum, and what is to be known of it."""
+    texts = load(report.language)
+    if report.withheld:
+        yield texts("report.withheld", n=len(report.withheld))
+    yield texts("report.sum", score=report.score, n=report.rubric.total, seconds=texts.seconds(report.seconds))
     if report.memory_seconds:
-        lines.append(f"{report.memory_seconds:.1f} s of them were for the checks of memory")
+        yield texts("report.memory_seconds", seconds=texts.seconds(report.memory_seconds))
     if report.unknown:
-        lines.append("Some could not be judged, through no fault of the submission; they count as earned.")
-    return "\n".join(lines) + "\n"
+        yield texts("report.unknown")
 
 
 def _mark(results: Sequence[ItemResult]) -> str:
     return f"{sum(result.score for result in results):g}/{sum(result.max_score for result in results):g}"
 
 
-def contents(rubric: Rubric) -> str:
+def contents(rubric: Rubric, texts: Texts) -> str:
     """What a rubric holds, for a terminal."""
-    lines = [f"{rubric.title}: {rubric.total:g} points"]
+    lines = [f"{texts.name(rubric.title)}: {texts('report.points', n=rubric.total)}"]
     for item in rubric.items:
         worth = f"{item.points:g}" + (f" + {item.memory:g}" if item.memory else "")
-        lines.append(f"{item.number:3}  {worth:>5}  {item.name} ({', '.join(item.checks)})")
+        lines.append(f"{item.number:3}  {worth:>5}  {texts.name(item.name)} ({', '.join(item.checks)})")
     return "\n".join(lines) + "\n"
 
 
 def _surroundings(report: Report) -> list[str]:
-    missing = [f"not enforced here: {clean(text)}" for text in report.isolation.missing]
-    return missing or ["built and run in a box of its own: no network, no files of this machine, limited"]
+    texts = load(report.language)
+    missing = [f"{texts('report.not_enforced')}: {clean(text)}" for text in report.isolation.missing]
+    return missing or [texts("report.boxed")]
 
 
 def gradescope(report: Report) -> dict[str, Any]:
     """The report in the shape of Gradescope's results.json; `extra_data` has every verdict as the checker knows it."""
+    groups = {group: report.mark_of(group) for group in report.rubric.groups}
     return {
         "score": report.score,
         "execution_time": round(report.seconds, 3),
-        "output": "\n".join([f"{report.rubric.title}, seed {report.seed}", *_surroundings(report)]),
+        "output": "\n".join([_headline(report), *_surroundings(report)]),
         "tests": [_test(report, result) for result in report.results],
         "extra_data": {
             "seed": report.seed,
+            "language": report.language,
             "rubric": report.rubric.title,
             "max_score": report.rubric.total,
             "not_enforced": [clean(text) for text in report.isolation.missing],
             "notes": [clean(note) for note in report.notes],
-            "groups": {group: _mark(report.of_group(group)) for group in report.rubric.groups},
+            "groups": {group: f"{score:g}/{most:g}" for group, (score, most) in groups.items()},
             "build_log": "\n".join(cut(report.build_log)),
         },
     }
 
 
 def _test(report: Report, result: ItemResult) -> dict[str, Any]:
+    texts = load(report.language)
+    group = f"{texts.name(result.item.group)}: " if result.item.group else ""
     return {
         "number": str(result.item.number),
-        "name": f"{result.item.group}: {result.item.name}" if result.item.group else result.item.name,
+        "name": group + texts.name(result.item.name),
         "score": result.score,
         "max_score": result.max_score,
         "status": "passed" if result.score == result.max_score else "failed",
         "output": "\n".join(details(report, result)),
         "visibility": result.item.visibility,
-        "extra_data": {"checks": [record(verdict) for verdict in result.all_verdicts]},
+        "extra_data": {"group": result.item.group, "checks": [record(verdict) for verdict in result.all_verdicts]},
     }
 
 

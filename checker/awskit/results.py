@@ -53,22 +53,24 @@ class Report:
     results: list[ItemResult] = field(default_factory=list)
     build_log: str = ""
     seconds: float = 0.0
+    withheld: list[ItemResult] = field(default_factory=list)  # not for this reader's eyes; counted all the same
     memory_seconds: float = 0.0  # of them for the checks of memory, which come last
     language: str = DEFAULT  # of the texts, as `texts.load` knows it
 
     @property
     def score(self) -> float:
         """Points earned in all."""
-        return sum(result.score for result in self.results)
+        return sum(result.score for result in [*self.results, *self.withheld])
 
     @property
     def unknown(self) -> bool:
         """Whether the checker could not find out something."""
-        return any(result.unknown for result in self.results)
+        return any(result.unknown for result in [*self.results, *self.withheld])
 
-    def of_group(self, group: str) -> list[ItemResult]:
-        """The results of the items of one group."""
-        return [result for result in self.results if result.item.group == group]
+    def mark_of(self, group: str) -> tuple[float, float]:
+        """The points of one group: earned, and all there are."""
+        results = [result for result in [*self.results, *self.withheld] if result.item.group == group]
+        return sum(result.score for result in results), sum(result.max_score for result in results)
 
     @property
     def notes(self) -> list[str]:

@@ -70,7 +70,15 @@ class Texts:
     def number(self, value: float) -> str:
         """A number as people write it: 3 and not 3.0, thousands apart, a comma for Romanian's decimals."""
         text = f"{value:,}" if isinstance(value, int) else f"{value:,.6f}".rstrip("0").rstrip(".")
-        return text.translate(str.maketrans(_MARKS[self.language])) if self.language in _MARKS else text
+        return self._marked(text)
+
+    def _marked(self, text: str) -> str:
+        """A number written in English, with this language's marks."""
+        return text.translate(str.maketrans(_MARKS.get(self.language, {})))
+
+    def seconds(self, value: float) -> str:
+        """A duration to a tenth, as in a table."""
+        return self._marked(f"{value:.1f}")
 
     def rule(self, id: str) -> str:
         """What a rule of the contract says. KeyError for one that there is not."""
