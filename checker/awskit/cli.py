@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from . import batch, junit, report, texts
+from .audience import STAGES, for_student
 from .boxed import expect_free_port
 from .explain import Unknown, contents, explain
 from .grade import CHECKS, Grader
@@ -87,11 +88,16 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="write to DIR, new or empty: report.txt, results.json, junit.xml, and journal.jsonl, each verdict as it"
-        " comes; of several submissions to a folder for each",
+        help="write to DIR, new or empty: report.txt, results.json, junit.xml, journal.jsonl, each verdict as it comes,"
+        " and below student/ what the student may see; of several submissions to a folder for each",
     )
     grade.add_argument("--json", type=Path, metavar="FILE", help="write the marks to FILE as Gradescope's results.json")
     grade.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts to FILE as JUnit XML")
+    grade.add_argument(
+        "--stage",
+        choices=STAGES,
+        help="what students may see by now, for what is written for them below --out's DIR (default: before_due_date)",
+    )
     grade.add_argument("--keep", action="store_true", help="keep in --out's DIR what was built and what was served")
     grade.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="submissions at once (default: 1)")
     grade.add_argument(
@@ -163,8 +169,9 @@ def _expect_usable(options: argparse.Namespace) -> None:
             raise WrongUsage(f"{file}: there is no such folder to write to")
     if options.json and len(options.paths) > 1:
         raise WrongUsage("--json holds the marks of one submission; for several there is --out")
-    if options.keep and not options.out:
-        raise WrongUsage("--keep needs --out: where to?")
+    for name in ("keep", "stage"):
+        if getattr(options, name) and not options.out:
+            raise WrongUsage(f"--{name} needs --out: where to?")
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         if any(options.out.iterdir()):
@@ -200,16 +207,24 @@ def _write(options: argparse.Namespace, result: Report) -> None:
     results = json.dumps(report.gradescope(result), indent=2, ensure_ascii=False) + "\n"
     if options.out:
         (options.out / "report.txt").write_text(text, encoding="utf-8")
+        _write_for_student(options.out / "student", for_student(result, options.stage or STAGES[0]))
     for file in filter(None, (options.json, options.out and options.out / "results.json")):
         file.write_text(results, encoding="utf-8")
     for file in filter(None, (options.junit, options.out and options.out / "junit.xml")):
         junit.write(file, [junit.suite(result)])
 
 
+def _write_for_student(folder: Path, result: Report) -> None:
+    """What may be handed out as it is."""
+    folder.mkdir()
+    (folder / "report.txt").write_text(report.table(result), encoding="utf-8")
+
+
 def _grade_several(options: argparse.Namespace) -> int:
     """Each by a process of its own, so that none disturbs another; the exit code of the worst."""
     common = ["--rubric", options.rubric, "--seed", str(options.seed), "--lang", options.lang]
     common += ["--only", *options.only] if options.only else []
+    common += ["--stage", options.stage] if options.stage else []
     for name in ("keep", "require_isolation", "verbose"):
         common += [f"--{name.replace('_', '-')}"] if getattr(options, name) else []
     with contextlib.ExitStack() as stack:

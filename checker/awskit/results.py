@@ -42,6 +42,16 @@ class ItemResult:
         return any(verdict.outcome is Outcome.ERROR for verdict in self.all_verdicts)
 
 
+@dataclass(frozen=True)
+class Withheld:
+    """What a reader who may not see an item is told of it: it counts."""
+
+    group: str
+    score: float
+    max_score: float
+    unknown: bool
+
+
 @dataclass
 class Report:
     """All that a grading brought. `seconds` is how long it took."""
@@ -53,7 +63,7 @@ class Report:
     results: list[ItemResult] = field(default_factory=list)
     build_log: str = ""
     seconds: float = 0.0
-    withheld: list[ItemResult] = field(default_factory=list)  # not for this reader's eyes; counted all the same
+    withheld: list[Withheld] = field(default_factory=list)
     memory_seconds: float = 0.0  # of them for the checks of memory, which come last
     language: str = DEFAULT  # of the texts, as `texts.load` knows it
 
@@ -69,8 +79,12 @@ class Report:
 
     def mark_of(self, group: str) -> tuple[float, float]:
         """The points of one group: earned, and all there are."""
-        results = [result for result in [*self.results, *self.withheld] if result.item.group == group]
-        return sum(result.score for result in results), sum(result.max_score for result in results)
+        results = [result for result in self.results if result.item.group == group]
+        withheld = [one for one in self.withheld if one.group == group]
+        return (
+            sum(one.score for one in [*results, *withheld]),
+            sum(one.max_score for one in [*results, *withheld]),
+        )
 
     @property
     def notes(self) -> list[str]:

@@ -6,7 +6,7 @@ A rubric is a TOML file:
     total = 3                                # what all points together must come to
 
     [groups]                                 # may be left out; else: what the points of each group must come to
-    "static files" = 3
+    "static files" = 3                       # or { points = 3, visibility = "hidden" }, for all its items
 
     [[item]]
     number = 1                               # each once; default: one more than the item before has
@@ -15,7 +15,8 @@ A rubric is a TOML file:
     points = 2                               # for all its checks passing
     memory = 1                               # default 0: for the same, its memory watched, without an error
     checks = ["static.small_equal"]
-    visibility = "visible"                   # default; hidden, after_due_date, after_published (Gradescope's words)
+    visibility = "visible"                   # default: its group's, else this; or hidden, after_due_date,
+                                             # after_published (Gradescope's words; audience.py says who sees what)
 """
 
 from __future__ import annotations
@@ -116,13 +117,22 @@ def parse(text: str, known: Mapping[str, Check], place: str) -> Rubric:
             raise reader.bad(f"two items have the number {items[-1].number}")
     rubric = Rubric(top.text("title"), tuple(items))
     _expect_total(top, "total is", top.points("total", None), items)
-    for name, (reader, total) in groups.items():
-        _expect_total(reader, f"group {name!r} is", total, [item for item in items if item.group == name])
+    for name, group in groups.items():
+        _expect_total(group.reader, f"group {name!r} is", group.total, [item for item in items if item.group == name])
     return rubric
 
 
-def _groups(top: _Reader, text: str) -> dict[str, tuple[_Reader, float]]:
-    """Of each group: its line, and what its points must come to."""
+@dataclass(frozen=True)
+class _Group:
+    """A row of [groups]: its line, what its points must come to, and who sees items that do not say so themselves."""
+
+    reader: _Reader
+    total: float
+    visibility: str
+
+
+def _groups(top: _Reader, text: str) -> dict[str, _Group]:
+    """The groups by their names."""
     table = top.table.get("groups", {})
     if not isinstance(table, dict):
         raise top.bad("groups must be a table of names and points")
@@ -133,8 +143,13 @@ def _groups(top: _Reader, text: str) -> dict[str, tuple[_Reader, float]]:
         row = re.compile(rf"""\s*["']?{re.escape(name)}["']?\s*=""")
         # In an inline table a group has no line of its own; then it is the table's.
         line = next((at for at in range(first, len(lines)) if row.match(lines[at])), first)
-        reader = _Reader(top.place, line + 1, table)
-        groups[name] = reader, reader.points(name, None)
+        value = table[name]
+        reader = _Reader(top.place, line + 1, value if isinstance(value, dict) else table)
+        if isinstance(value, dict):
+            reader.refuse_others("points", "visibility")
+            groups[name] = _Group(reader, reader.points("points", None), reader.visibility("visible"))
+        else:
+            groups[name] = _Group(reader, reader.points(name, None), "visible")
     return groups
 
 
@@ -144,7 +159,7 @@ def _expect_total(reader: _Reader, what: str, total: float, items: Collection[It
         raise reader.bad(f"{what} {total:g}, and the items' points come to {found:g}")
 
 
-def _item(reader: _Reader, known: Mapping[str, Check], groups: Collection[str], number: int) -> Item:
+def _item(reader: _Reader, known: Mapping[str, Check], groups: Mapping[str, _Group], number: int) -> Item:
     """One item; `number` is the one that it has if it does not say another."""
     reader.refuse_others("number", "name", "group", "points", "memory", "checks", "visibility")
     checks = reader.table.get("checks")
@@ -160,12 +175,10 @@ def _item(reader: _Reader, known: Mapping[str, Check], groups: Collection[str], 
     number = reader.table.get("number", number)
     if type(number) is not int or number < 1:
         raise reader.bad("number must be a whole number from 1 on")
-    visibility = reader.table.get("visibility", "visible")
-    if visibility not in VISIBILITIES:
-        raise reader.bad(f"visibility must be one of {', '.join(VISIBILITIES)}, not {visibility!r}")
     group = reader.text("group") if "group" in reader.table or groups else ""
     if group and group not in groups:
         raise reader.bad(f"there is no group {group!r} in [groups]")
+    visibility = reader.visibility(groups[group].visibility if group else "visible")
     name = known[checks[0]].title if len(checks) == 1 and "name" not in reader.table else reader.text("name")
     points, memory = reader.points("points", None), reader.points("memory", 0)
     return Item(number, name, points, memory, tuple(checks), visibility, group)
@@ -191,6 +204,12 @@ class _Reader:
         value = self.table.get(name)
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
             raise self.bad(f"{name} must be a line of text")
+        return value
+
+    def visibility(self, default: str) -> str:
+        value = self.table.get("visibility", default)
+        if value not in VISIBILITIES:
+            raise self.bad(f"visibility must be one of {', '.join(VISIBILITIES)}, not {value!r}")
         return value
 
     def points(self, name: str, default: float | None) -> float:

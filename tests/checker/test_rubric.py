@@ -128,6 +128,10 @@ def test_items_are_chosen_by_number_and_by_check() -> None:
         ("total = 3", "total = 3\n[groups]\nall = 3", "own.toml:6: group must be a line of text"),
         ("total = 3", 'total = 3\n[groups]\nall = "x"', "own.toml:4: all must be a number from 0 on"),
         ("total = 3", "total = 3\ngroups = 1", "own.toml:1: groups must be a table"),
+        ("total = 3", "total = 3\n[groups]\na = {points = 3, visible = 1}", "own.toml:4: unknown key 'visible'"),
+        ("total = 3", "total = 3\n[groups]\na = {points = 'x'}", "own.toml:4: points must be a number from 0 on"),
+        ("total = 3", "total = 3\n[groups]\na = {points = 3, visibility = 'x'}", "own.toml:4: visibility must be"),
+        ("total = 3", "total = 3\n[groups]\na = {visibility = 'hidden'}", "own.toml:4: points must be a number"),
         ("[[item]]", "[[itm]]", "own.toml:1: unknown key 'itm'"),
         ('title = "Two"', 'title = "Two', "own.toml: Illegal character"),
     ],
@@ -137,6 +141,15 @@ def test_a_wrong_rubric_is_refused_with_line_and_reason(old: str, new: str, says
     with pytest.raises(BadRubric) as caught:
         parse(GOOD.replace(old, new), CHECKS, "own.toml")
     assert str(caught.value).startswith(says)
+
+
+def test_an_item_is_as_visible_as_its_group_unless_it_says_otherwise() -> None:
+    grouped = SHORT.replace("{files = 3}", '{files = {points = 3, visibility = "after_published"}}')
+    assert [item.visibility for item in parse(grouped, CHECKS, "own.toml").items] == ["after_published"] * 2
+    one_shown = grouped.replace("points = 2\n", 'points = 2\nvisibility = "visible"\n')
+    assert [item.visibility for item in parse(one_shown, CHECKS, "own.toml").items] == ["after_published", "visible"]
+    with pytest.raises(BadRubric, match="own.toml:3: group 'files' is 4, and the items' points come to 3"):
+        parse(grouped.replace("points = 3", "points = 4"), CHECKS, "own.toml")
 
 
 def test_a_rubric_without_items_is_refused() -> None:

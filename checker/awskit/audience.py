@@ -1,0 +1,57 @@
+"""Who may see what of a grading: staff all of it, a student what the rubric shows at this stage of the assignment.
+
+The words are Gradescope's. `results.json` holds everything, each item with its visibility, and Gradescope itself shows
+or hides; for those who hand out pages themselves, `--out` writes what a student may see to a folder of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from .model import Verdict
+from .results import ItemResult, Report, Withheld
+from .rubric import Item
+from .texts import load
+
+# From when on an item of each visibility is shown. Hidden ones never are.
+STAGES = ("before_due_date", "after_due_date", "after_published")
+_SHOWN_FROM = {"visible": 0, "after_due_date": 1, "after_published": 2, "hidden": len(STAGES)}
+
+
+def is_shown(visibility: str, stage: str) -> bool:
+    """Whether a student sees items of this visibility at this stage."""
+    return STAGES.index(stage) >= _SHOWN_FROM[visibility]
+
+
+def for_student(report: Report, stage: str) -> Report:
+    """The report without what a student may not see at this stage. The marks stay: what is not shown counts in the sum,
+    and how many items that are is said. Nothing else of them is left in it, neither names nor what came of them."""
+    shown = [result for result in report.results if is_shown(result.item.visibility, stage)]
+    others = [result for result in report.results if not is_shown(result.item.visibility, stage)]
+    secret = {verdict.check.id for result in others for verdict in result.all_verdicts}
+    secret -= {verdict.check.id for result in shown for verdict in result.all_verdicts}
+    items = tuple(item if is_shown(item.visibility, stage) else _nameless(item) for item in report.rubric.items)
+    return replace(
+        report,
+        rubric=replace(report.rubric, items=items),
+        results=[_without(result, secret, report.language) for result in shown],
+        withheld=[Withheld(one.item.group, one.score, one.max_score, one.unknown) for one in others],
+    )
+
+
+def _nameless(item: Item) -> Item:
+    """What is left of an item that is not shown: its points."""
+    return replace(item, name="", checks=())
+
+
+def _without(result: ItemResult, secret: Iterable[str], language: str) -> ItemResult:
+    """The result without the names of checks that are not shown: who was skipped says which check was the reason."""
+
+    def redacted(verdict: Verdict) -> Verdict:
+        if not any(name in verdict.reason for name in secret):
+            return verdict
+        return replace(verdict, reason=load(language)("report.withheld_reason"))
+
+    memory = redacted(result.memory) if result.memory else None
+    return replace(result, verdicts=[redacted(verdict) for verdict in result.verdicts], memory=memory)
