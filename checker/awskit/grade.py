@@ -44,14 +44,9 @@ CHECKS: dict[str, Check] = {BUILD.id: BUILD, **REGISTRY}
 
 def memory_check(item: Item) -> Check:
     """The check behind an item's memory points: its checks once more, on a server whose memory is watched."""
-    runs = [(name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server]
-
-    def run(bench: Bench) -> None:
-        assert isinstance(bench.launcher, BoxedLauncher), "only a submission is judged by these"
-        memory.judge(bench.launcher, bench.tree, bench.seed, runs)
-
+    watching = memory.Watching((name, CHECKS[name].run) for name in item.checks if not CHECKS[name].own_server)
     title = item.name + NO_MEMORY_ERROR
-    return Check(f"memory.{item.number}", title, ("S9",), run, needs=item.checks, own_server=True)
+    return Check(f"memory.{item.number}", title, ("S9",), watching, needs=item.checks, own_server=True)
 
 
 def _no_time(check: Check) -> Verdict:
@@ -95,6 +90,7 @@ class Grader:
         wanted += [f"memory.{item.number}" for item in self.rubric.items if item.memory]
         self._order = in_order(wanted, self._needs)
         self._schedule = Schedule(self._order, self._needs)
+        self._together = memory.Together((self._checks[name] for name in self._order), self._is_due)
         self._memory_begin: float | None = None
 
     def run(self) -> Report:
@@ -157,12 +153,20 @@ class Grader:
             return _no_time(check)
         return self._verdict(check, lambda verdict: self._run(verdict, tree))
 
+    def _is_due(self, check: Check) -> bool:
+        """Whether all that it needs has passed; of checks about memory this asks when all others have their verdicts,
+        and it is asked of all at once, so that what they need of each other does not count."""
+        needed = [name for name in self._needs(check.id) if not isinstance(self._checks[name].run, memory.Watching)]
+        return all(self._verdicts[name].outcome is Outcome.PASSED for name in needed)
+
     def _run(self, verdict: Verdict, tree: Tree) -> None:
         """Run a check on a server that is started for it."""
         check, launcher, tally = verdict.check, self._launcher(), Tally()
         bench = Bench(launcher, tree, _NoServer(), self.seed, check.id, self.patience, tally)
         tree.mend()
         try:
+            if self._together.has_passed(check, bench):
+                return
             if check.own_server:
                 check.run(bench)
             else:

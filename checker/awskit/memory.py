@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 
 from . import procfs, sanitizer, valgrind
 from .bench import KINDS, NARROW, Bench, request_bytes
 from .boxed import BoxedLauncher
-from .model import Failure, check
+from .builds import Builds
+from .model import Check, Failure, Trouble, check
 from .tree import Tree
 
 BURST = 240  # requests of a kind
@@ -26,24 +28,103 @@ GROWTH = 32 * 1024  # bytes in one burst that are no chance: eight pages
 EDGES = tuple(edge + step for edge in (128, 256, 512, 1024, 2048, 4096, 8192) for step in range(-2, 3))
 
 
-def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[valgrind.NamedCheck]) -> None:
-    """Run the checks (id and function) on a server with a sanitizer, where it can be had, and on one under valgrind.
-    Returns if neither finds anything and the checks pass under valgrind; Failure; Trouble if the machine cannot."""
-    builds, checks = launcher.builds, list(checks)
-    assert builds is not None, "the grader gives its launchers the submission's builds"
+class Watching:
+    """The function of a check that runs other checks (`runs`) once more, on a server whose memory is watched."""
+
+    def __init__(self, runs: Iterable[valgrind.NamedCheck]) -> None:
+        self.runs = tuple(runs)
+
+    def __call__(self, bench: Bench) -> None:
+        for watcher in WATCHERS:
+            watcher(bench, self.runs)
+
+
+class Together:
+    """The memory checks of one grading, on one server at first for each watcher: to start one under valgrind takes it
+    longer than all requests of most of them. If nothing is found there, each has passed, since its requests came there,
+    too. If anything is, whatever it is, each is judged on a server of its own.
+
+    `is_due` tells of which checks that holds: those of which all needs have passed."""
+
+    def __init__(self, checks: Iterable[Check], is_due: Callable[[Check], bool]) -> None:
+        self._checks = [check for check in checks if isinstance(check.run, Watching)]
+        self._is_due = is_due
+        self._due: tuple[str, ...] | None = None  # not known before the first asks
+        self._runs: list[valgrind.NamedCheck] = []
+        self._watchers = list(WATCHERS)
+        self._at_work = 0
+        self._clean = True
+        self._changed = threading.Condition()
+
+    def has_passed(self, check: Check, bench: Bench) -> bool:
+        """Whether this check has passed together with all others. The first who ask find out, each by one watcher and
+        with a bench of its own; the others wait."""
+        if check not in self._checks:
+            return False
+        with self._changed:
+            if self._due is None:
+                self._due = self._collect()
+            while self._watchers and self._clean:
+                self._watch(self._watchers.pop(), bench)
+            self._changed.wait_for(lambda: not self._at_work)
+            return self._clean and check.id in self._due
+
+    def _collect(self) -> tuple[str, ...]:
+        due = [check for check in self._checks if self._is_due(check)]
+        if len(due) < 2:  # nothing is to be had from it
+            return ()
+        self._runs = [one for check in due for one in check.run.runs]  # type: ignore[attr-defined]
+        return tuple(check.id for check in due)
+
+    def _watch(self, watcher: Watcher, bench: Bench) -> None:
+        """To be called with the lock held, which is let go meanwhile."""
+        self._at_work += 1
+        self._changed.release()
+        found = True
+        try:
+            if self._runs:
+                with contextlib.suppress(Failure, Trouble):
+                    watcher(bench, self._runs)
+                    found = False
+        finally:
+            self._changed.acquire()
+            self._clean = self._clean and not found
+            self._at_work -= 1
+            self._changed.notify_all()
+
+
+def _with_valgrind(bench: Bench, checks: Sequence[valgrind.NamedCheck]) -> None:
+    """Returns if valgrind finds nothing and the checks (id and function) pass; Failure; Trouble if it cannot be."""
+    launcher, builds = _boxed(bench)
+    valgrind.judge(launcher.of(builds.transparent()), bench.tree, bench.seed, checks)
+
+
+def _with_sanitizer(bench: Bench, checks: Sequence[valgrind.NamedCheck]) -> None:
+    """Returns if a sanitizer finds nothing, or the submission cannot be built with one; Failure."""
+    launcher, builds = _boxed(bench)
     if program := builds.sanitized():
-        _judge_sanitized(sanitizer.launcher(launcher.of(program)), tree, seed, checks)
-    valgrind.judge(launcher.of(builds.transparent()), tree, seed, checks)
+        _judge_sanitized(sanitizer.launcher(launcher.of(program)), bench.tree, bench.seed, checks)
 
 
-def _judge_sanitized(launcher: BoxedLauncher, tree: Tree, seed: int, checks: list[valgrind.NamedCheck]) -> None:
+Watcher = Callable[[Bench, Sequence[valgrind.NamedCheck]], None]
+WATCHERS: tuple[Watcher, ...] = (_with_sanitizer, _with_valgrind)
+
+
+def _boxed(bench: Bench) -> tuple[BoxedLauncher, Builds]:
+    assert isinstance(bench.launcher, BoxedLauncher), "only a submission is judged by these"
+    assert bench.launcher.builds is not None, "the grader gives its launchers the submission's builds"
+    return bench.launcher, bench.launcher.builds
+
+
+def _judge_sanitized(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Sequence[valgrind.NamedCheck]) -> None:
     """Only what the sanitizer says counts: what it makes of the server otherwise is not the submission's doing."""
     server = launcher.launch(tree)
     try:
-        if server.ready():
+        for name, run in checks:
+            if not server.ready():
+                break
             with contextlib.suppress(Failure):
-                for name, run in checks:
-                    run(Bench(launcher, tree, server, seed, name, launcher.patience))
+                run(Bench(launcher, tree, server, seed, name, launcher.patience))
         found = sanitizer.finding(server)
     finally:
         server.stop(signal.SIGKILL)
@@ -55,11 +136,7 @@ def _judge_sanitized(launcher: BoxedLauncher, tree: Tree, seed: int, checks: lis
 
 def _register(name: str, title: str, needs: tuple[str, ...], run: Callable[[Bench], None]) -> None:
     id = f"memory.{name}"
-
-    @check(id, title, "S9", needs=needs, own_server=True)
-    def memory(bench: Bench) -> None:
-        assert isinstance(bench.launcher, BoxedLauncher), "only a submission is judged by these"
-        judge(bench.launcher, bench.tree, bench.seed, [(id, run)])
+    check(id, title, "S9", needs=needs, own_server=True)(Watching([(id, run)]))
 
 
 def _files(kind: str) -> Callable[[Bench], None]:
