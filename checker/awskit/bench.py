@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ from .events import Events, wait_until
 from .faults import Fault, Warden
 from .model import Failure, Trouble
 from .reply import Reply
-from .server import Launcher, Server
+from .server import HOST, Launcher, Server
 from .transcript import Transcript
 from .tree import KIB, KINDS, MIB, Tree
 from .vigil import PATIENCE_S, Tally
@@ -35,6 +36,7 @@ LARGE = 2 * MIB  # and its large one
 HUGE = 8 * MIB
 NARROW = 8 * KIB  # SO_RCVBUF of a slow reader
 REMEMBERED = 64  # connections of a check whose transcripts are kept
+PLAIN_S = 1.0  # a client by a bare socket waits so long before it looks at the server
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -204,9 +206,13 @@ class Bench(Events):
         each; fewer, and the last one b"", where a connection was refused or reset."""
         answers = []
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            connections = [stack.enter_context(self.server.connect(timeout=self.patience)) for _ in range(count)]
+            connections = [stack.enter_context(self.server.new_socket()) for _ in range(count)]
             for connection in connections:
-                connection.settimeout(1.0)  # seconds; then the server is looked at
+                # The kernel's timeouts: Python's own take a poll(2) before each call.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(self.patience))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(PLAIN_S))
+                connection.connect((HOST, self.server.port))
+            for connection in connections:
                 connection.sendall(request)
             for connection in connections:
                 answers.append(self._all_of(connection))
@@ -218,7 +224,7 @@ class Bench(Events):
         try:
             while piece := connection.recv(1 << 16):
                 answer += piece
-        except TimeoutError:
+        except BlockingIOError:
             client = Client(connection, self.vigil, self._unsent)  # which looks at the server while it waits
             while piece := client.receive():
                 answer += piece
@@ -264,6 +270,11 @@ class Bench(Events):
     def huge(self, kind: str, number: int = 0) -> str:
         """The target of a file that no socket buffer can hold, the same name in both folders."""
         return self.tree.pair(f"huge{number:02}.dat", HUGE)[kind]
+
+
+def _timeval(seconds: float) -> bytes:
+    """struct timeval (socket(7), SO_RCVTIMEO)."""
+    return struct.pack("ll", *divmod(round(seconds * 1_000_000), 1_000_000))
 
 
 __all__ = ["HUGE", "KIB", "KINDS", "LARGE", "MIB", "NARROW", "SMALL", "Bench", "request_bytes", "wait_until"]

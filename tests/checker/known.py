@@ -154,6 +154,12 @@ def killers() -> dict[str, Sample]:
     return found
 
 
+def timed(sample: Sample, seed: int) -> tuple[list[str], float]:
+    """`grade`, and the seconds that it took."""
+    begin = time.monotonic()
+    return grade(sample, seed), time.monotonic() - begin
+
+
 def grade(sample: Sample, seed: int, *options: object) -> list[str]:
     """Grade one sample by each of its rubrics; what came out otherwise than known."""
     found = []
@@ -179,10 +185,10 @@ def main() -> int:
     wrong = 0
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        gradings = [(sample, pool.submit(grade, sample, options.seed)) for sample in chosen]
+        gradings = [(sample, pool.submit(timed, sample, options.seed)) for sample in chosen]
         for sample, grading in gradings:
-            found = grading.result()
-            print(f"{sample.name:48} {'ok' if not found else 'NOT AS KNOWN'}", flush=True)
+            found, seconds = grading.result()
+            print(f"{sample.name:48} {seconds:5.1f} s  {'ok' if not found else 'NOT AS KNOWN'}", flush=True)
             for line in found:
                 print(f"    {line}", flush=True)
             wrong += bool(found)
