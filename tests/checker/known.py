@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,6 +174,16 @@ def grade(sample: Sample, seed: int, *options: object) -> list[str]:
     return found
 
 
+@contextlib.contextmanager
+def _no_more_after_an_interrupt(pool: concurrent.futures.Executor) -> Iterator[None]:
+    """What has begun ends, and nothing else begins."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        pool.shutdown(cancel_futures=True)
+        raise
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="samples (`defect/x`, `x`) or kinds; all by default")
@@ -184,7 +196,7 @@ def main() -> int:
         parser.error(f"no sample of this name: {' '.join(options.names)}")
     wrong = 0
     begin = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool, _no_more_after_an_interrupt(pool):
         gradings = [(sample, pool.submit(timed, sample, options.seed)) for sample in chosen]
         for sample, grading in gradings:
             found, seconds = grading.result()
