@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from . import batch, junit, report, texts
+from . import batch, class_page, junit, report, roll, texts
 from .audience import STAGES, for_student
 from .boxed import expect_free_port
 from .explain import Unknown, contents, explain
@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="write to DIR, new or empty: report.txt, results.json, junit.xml, journal.jsonl, each verdict as it comes,"
-        " and below student/ what the student may see; of several submissions to a folder for each",
+        " and below student/ what the student may see; of several submissions to a folder for each, and of all"
+        " together index.html and marks.csv",
     )
     grade.add_argument("--json", type=Path, metavar="FILE", help="write the marks to FILE as Gradescope's results.json")
     grade.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts to FILE as JUnit XML")
@@ -152,7 +153,7 @@ def _grade(options: argparse.Namespace) -> int:
     if options.seed is None:
         options.seed = secrets.randbelow(2**32)
     if len(options.paths) > 1:
-        return _grade_several(options)
+        return _grade_several(options, rubric)
     return _grade_one(options, rubric)
 
 
@@ -220,7 +221,7 @@ def _write_for_student(folder: Path, result: Report) -> None:
     (folder / "report.txt").write_text(report.table(result), encoding="utf-8")
 
 
-def _grade_several(options: argparse.Namespace) -> int:
+def _grade_several(options: argparse.Namespace, rubric: Rubric) -> int:
     """Each by a process of its own, so that none disturbs another; the exit code of the worst."""
     common = ["--rubric", options.rubric, "--seed", str(options.seed), "--lang", options.lang]
     common += ["--only", *options.only] if options.only else []
@@ -237,10 +238,18 @@ def _grade_several(options: argparse.Namespace) -> int:
             done.append(one)
             _progress(len(done), len(options.paths))
         sys.stdout.write(batch.summary(done))
+        if options.out:
+            _write_of_class(options, roll.read(rubric, [(one.path, one.folder) for one in done]))
         if options.junit:
             junit.write(options.junit, [suite for one in done for suite in one.suites()])
     codes = {one.code for one in done}
     return next((code for code in (CANNOT_WORK, SOME_LOST) if code in codes), ALL_POINTS)
+
+
+def _write_of_class(options: argparse.Namespace, found: roll.Roll) -> None:
+    """What staff see of all together."""
+    (options.out / "index.html").write_text(class_page.render(found, texts.load(options.lang)), encoding="utf-8")
+    (options.out / "marks.csv").write_text(roll.marks(found), encoding="utf-8", newline="")
 
 
 def _progress(done: int, total: int) -> None:

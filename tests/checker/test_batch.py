@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -34,12 +35,17 @@ def test_each_submission_has_its_own_result_and_all_are_summed_up(tmp_path: Path
     options = ("--seed", 3, "--only", 1, 13, "--jobs", 2, "--out", out, "--junit", xml)
     done = awscheck("grade", PLAIN, again, damaged, *options)
     assert done.code == 1, done.text + done.errors
-    assert sorted(path.name for path in out.iterdir()) == ["damaged.zip", "plain", "plain-2"]
-    scores = {path.name: json.loads((path / "results.json").read_text())["score"] for path in out.iterdir()}
+    assert sorted(path.name for path in out.iterdir()) == ["damaged.zip", "index.html", "marks.csv", "plain", "plain-2"]
+    folders = [path for path in out.iterdir() if path.is_dir()]
+    scores = {path.name: json.loads((path / "results.json").read_text())["score"] for path in folders}
     assert scores == {"damaged.zip": 0, "plain": 4, "plain-2": 4}
     assert _journal(out / "plain")[0]["check"] == "build.executable"
     assert done.text.count("4 of 4 points") == 2
     assert (out / "plain" / "report.txt").read_text() in done.text
+    marks = list(csv.DictReader((out / "marks.csv").read_text().splitlines()))
+    assert {row["folder"]: (row["score"], row["max_score"], row["judged"]) for row in marks} == {
+        "damaged.zip": ("0", "4", "yes"), "plain": ("4", "4", "yes"), "plain-2": ("4", "4", "yes")}  # fmt: skip
+    assert 'href="plain-2/page.html"' in (out / "index.html").read_text()
     last = done.text.splitlines()[-4:]
     assert last[2].split() == ["0/4", str(damaged)]
     assert last[3] == "3 submissions: 2 with all points, 1 with less, 0 not fully judged"
