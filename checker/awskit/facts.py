@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 
 from .model import Evidence, Failure, Verdict
-from .reply import Ending, Reply
+from .reply import Reply
+from .transcript import Transcript
 from .tree import KINDS, KIB, MIB
 
 Facts = dict[str, frozenset[str]]
@@ -47,27 +48,25 @@ def of(verdict: Verdict) -> Facts:
 def _all(verdict: Verdict, failure: Failure, evidence: Evidence) -> Iterator[tuple[str, str]]:
     yield "check", verdict.check.id
     yield "reason", failure.reason
-    yield "got", failure.got
+    yield from ((name, word) for name, words in evidence.words.items() for word in words)
     yield "ended", evidence.ended or "no"
     yield from (("asleep", name) for name in evidence.asleep)
     yield from (("fault", fault) for fault in evidence.faults)
     yield "finding", evidence.finding
     yield "mixed", evidence.mixed_with
+    yield "side", evidence.side
     if evidence.place:
         yield "in", evidence.place[2]
-    if evidence.log:
-        yield "log", evidence.log[-2000:]
     if evidence.reply is not None:
         yield from _of_reply(evidence.reply)
     elif evidence.transcripts:
         yield from _of_request(bytes(evidence.transcripts[-1].sent))
         yield "client", evidence.transcripts[-1].events[-1].call
-    if evidence.transcripts:
-        yield "clients", str(len(evidence.transcripts))
 
 
 def _of_request(sent: bytes) -> Iterator[tuple[str, str]]:
     yield "request", "none" if not sent else "whole" if _HEAD_END in sent else "begun"
+    yield from (("over", str(size)) for size in (512, 8192) if len(sent) > size)
     if found := _REQUEST.match(sent):
         yield "method", found[1].decode()
         yield "version", found[4].decode()
@@ -85,36 +84,41 @@ def _of_reply(reply: Reply) -> Iterator[tuple[str, str]]:
     if reply.transcript is not None:
         yield from _of_request(bytes(reply.transcript.sent))
         yield "pieces", str(reply.transcript.sends)
+        yield "cut", _first_cut(reply.transcript)
         calls = {event.call for event in reply.transcript.events}
         yield from (("client", call) for call in calls & {"reset", "half-close"})
     if reply.head is not None:
         yield from (("field", f"{name}: {value}") for name, value in reply.head.fields)
         yield from _of_length(reply)
         if reply.head.reason or reply.head.faults:
-            yield "status line", reply.raw_head.split(b"\r\n")[0].decode("latin-1")
+            yield "status_line", reply.raw_head.split(b"\r\n")[0].decode("latin-1")
     elif not reply.empty:
         yield from _of_headless(reply)
-    if reply.difference is not None:
-        yield "differs at", _measure(reply.difference.offset)
     if reply.wanted is not None:
         yield from _of_body(reply)
 
 
+def _first_cut(transcript: Transcript) -> str:
+    """In which part of the request its first piece ended; "" where it is one piece, or no request."""
+    sent, first = bytes(transcript.sent), next((event for event in transcript.events if event.call == "send"), None)
+    ends = [place for mark in (b" ", b" HTTP/", b"\r\n") if (place := sent.find(mark)) >= 0]
+    if transcript.sends < 2 or first is None or len(ends) < 3:
+        return ""
+    parts = ("method", "target", "version", "fields")
+    return parts[sum(first.count > end for end in ends)]
+
+
 def _of_length(reply: Reply) -> Iterator[tuple[str, str]]:
-    """What Content-Length says, beside what is right."""
+    """What Content-Length says, beside what is right and what came."""
     assert reply.head is not None
-    said, size = reply.head.content_length, reply.wanted.size if reply.wanted else None
-    text = reply.head.field("content-length")
-    if text is None:
-        yield "length", "missing"
-    elif said is None:
-        yield "length", "negative" if text.startswith("-") else "no number"
-    elif size is not None:
-        words = (("right", size), ("with the head", size + len(reply.raw_head)), ("double", 2 * size),
-                 ("modulo 2^32", size % 2**32))  # fmt: skip
-        yield "length", next((word for word, value in words if value == said), "wrong")
-    if said is not None:
-        yield "length", "as announced" if said == reply.length else "more came" if said < reply.length else "less came"
+    said, text = reply.head.content_length, reply.head.field("content-length")
+    if said is None:
+        yield "length", "missing" if text is None else "negative" if text.startswith("-") else "no number"
+        return
+    if reply.wanted is not None:
+        size = reply.wanted.size
+        yield "length", "right" if said == size else "too large" if said > size else "too small"
+    yield "length", "as announced" if said == reply.length else "more came" if said < reply.length else "less came"
 
 
 def _of_headless(reply: Reply) -> Iterator[tuple[str, str]]:
@@ -137,8 +141,9 @@ def _of_body(reply: Reply) -> Iterator[tuple[str, str]]:
         yield "missing", _measure(size - reply.length)
         if reply.length == size - len(reply.raw_head):
             yield "missing", "as much as the head"
-    if reply.ending is Ending.CUT or reply.length > size:
+    if reply.length > size:
         yield "body", "too long"
+        yield "came", "twice" if size and reply.length == 2 * size else _measure(reply.length)
 
 
 def _measure(count: int) -> str:

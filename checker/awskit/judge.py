@@ -165,7 +165,7 @@ class Judge:
             exchange=reply.exchange,
             likely=likely or self._likely(reply),
         )
-        failure.evidence.reply = reply
+        failure.evidence.reply, failure.evidence.side = reply, self._side_of(reply)
         if reply.difference is not None and (target := self._target_of(reply)):
             failure.evidence.mixed_with = self.origin(reply, target)
         raise failure
@@ -176,6 +176,16 @@ class Judge:
             reason += f"; and {ENDED}"
             likely = likely or "the server died: see its log"
         return Failure(reason, got=got, expected=expected, exchange=exchange, likely=likely)
+
+    def _side_of(self, reply: Reply) -> str:
+        """How the server's end of its connection is, in a word."""
+        port = reply.transcript.port if reply.transcript else 0
+        row = next((row for row in procfs.connections(self.server.pid) if row.remote_port == port), None)
+        if row is None:
+            return "closed"
+        if not row.inode:
+            return "not accepted" if row.state == procfs.ESTABLISHED or row.unread else "closed"
+        return "not received" if row.unread else "open"
 
     def _target_of(self, reply: Reply) -> str:
         """The target of the file that its body was compared with."""

@@ -119,7 +119,7 @@ def uses_aio(bench: Bench) -> None:
                 likely="sendfile for both kinds of file"
                 if "sendfile" in ledger.read
                 else "io_submit for show only" if asked else "no asynchronous reading at all",
-            )
+            ).seen(read_by=ledger.read, submitted="all" if asked == served.length else "some" if asked else "none")
 
 
 @check(
@@ -139,4 +139,4 @@ def opens_for_reading(bench: Bench) -> None:
                     expected="O_RDONLY, and neither O_CREAT nor O_TRUNC",
                     likely="flags copied from somewhere: a file that may only be read is then not found, and a GET may"
                     " make or empty a file",
-                )
+                ).seen(flags=call.writing_flags)

@@ -31,7 +31,7 @@ judges the reference in `make functional` and a submission in `awscheck grade`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,9 @@ class Evidence:
     faults: tuple[str, ...] = ()  # that it was started with, as faults.py words them
     finding: str = ""  # what a sanitizer or valgrind found: "stack-buffer-overflow", "Leak_DefinitelyLost"
     place: tuple[str, int, str] | None = None  # file, line and function of that, in the submission
-    mixed_with: str = ""  # whose bytes came instead of the file's: a target; or "zeros", "again", "skipped", "head"
+    mixed_with: str = ""  # whose bytes came instead of the file's, as judge.py's `origin` says it
+    side: str = ""  # the server's end of the reply's connection: "not accepted", "not received", "open", "closed"
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)  # facts that only the check knows (`seen`)
 
 
 class Failure(Exception):
@@ -79,6 +81,12 @@ class Failure(Exception):
         self.exchange = exchange  # the bytes both ways, as a person reads them
         self.likely = likely  # the likely cause by name, or ""
         self.evidence = Evidence()
+
+    def seen(self, **words: str | Iterable[str]) -> Failure:
+        """This failure, with facts that only its check knows: name=word, or several."""
+        for name, word in words.items():
+            self.evidence.words[name] = (word,) if isinstance(word, str) else tuple(word)
+        return self
 
 
 class Trouble(Exception):

@@ -33,14 +33,12 @@ def process_listens(bench: Bench) -> None:
 def process_port(bench: Bench) -> None:
     ports = listening_ports(bench.server.pid)
     if bench.server.port not in ports:
+        swapped = any(int.from_bytes(port.to_bytes(2, "little")) == bench.server.port for port in ports)
         raise Failure(
             f"the server listens at another port than {bench.server.port}",
             got=", ".join(map(str, sorted(ports))),
             expected=str(bench.server.port),
-            likely="the port is not given in network byte order: htons(3) is missing"
-            if any(int.from_bytes(port.to_bytes(2, "little")) == bench.server.port for port in ports)
-            else "",
-        )
+        ).seen(port="swapped" if swapped else "other")
     try:
         bench.connect().close()
     except Failure as failure:

@@ -42,7 +42,13 @@ def _register(name: str, title: str, likely: str, needs: tuple[str, ...], visit:
                 got=", ".join(extra[:20]),
                 expected="as many as before",
                 likely=likely,
-            ) from failure
+            ).seen(left_open={_kind_of(link) for link in extra}) from failure
+
+
+def _kind_of(link: str) -> str:
+    """What a descriptor leads to, in a word: its link in /proc/PID/fd (proc(5))."""
+    kinds = {"socket:": "socket", "/": "file", "anon_inode:[eventfd]": "eventfd"}
+    return next((kind for start, kind in kinds.items() if link.startswith(start)), "other")
 
 
 def _visit_missing(bench: Bench) -> None:
