@@ -108,6 +108,7 @@ class Events(Judge):
                 return True  # the server has ended the connection
             return not undelivered and row.inode != 0 and row.unread == 0
 
+        client.transcript.paused("until the server has received it")
         self.wait(consumed, "the server receives what was sent")
 
     def send_pieces(self, client: Client, pieces: Iterable[bytes]) -> bool:
@@ -123,7 +124,10 @@ class Events(Judge):
     def wait_stalled(self, clients: Iterable[Client]) -> None:
         """Wait until the server's sockets to these clients, who do not read, are full and stay so for eight looks:
         the next send to each has met, or will meet, EAGAIN. Their requests must be for `huge` files."""
+        clients = list(clients)
         ports = {client.port for client in clients}
+        for client in clients:
+            client.transcript.paused("reads nothing until the server's socket is full")
         looks, queued = 0, {}
 
         def stalled() -> bool:

@@ -29,6 +29,7 @@ from .rubric import Item, Rubric
 from .sandbox import Sandbox
 from .schedule import BUDGET_S, WORKERS, Schedule, cost, in_order, is_about_memory
 from .server import Server
+from .telling import Grading, tell
 from .texts import NO_MEMORY_ERROR
 from .tree import Tree
 from .vigil import PATIENCE_S, Tally
@@ -107,6 +108,7 @@ class Grader:
             finally:
                 self._schedule.stop()
         results = [self._result(item) for item in self.rubric.items]
+        self._tell(results)
         end = time.monotonic()
         report = Report(str(self.path), self.rubric, self.seed, self.isolation, results, self.build_log, end - begin)
         report.memory_seconds = end - (self._memory_begin or end)
@@ -115,6 +117,22 @@ class Grader:
     def _result(self, item: Item) -> ItemResult:
         memory_verdict = self._verdicts[f"memory.{item.number}"] if item.memory else None
         return ItemResult(item, [self._verdicts[name] for name in item.checks], memory_verdict)
+
+    def _tell(self, results: list[ItemResult]) -> None:
+        """Put into each failed verdict what is said of it."""
+        grading = Grading(str(self.path), "" if self.rubric.name == "assignment" else self.rubric.name, self.seed,
+                          self.folder / "submission", self._program.binary if self._program else "aws")  # fmt: skip
+        for result in results:
+            for verdict in result.all_verdicts:
+                if verdict.outcome is Outcome.FAILED and verdict.told is None:
+                    verdict.told = tell(verdict, grading, result.item.number, self._lost(verdict.check.id))
+
+    def _lost(self, name: str) -> float:
+        """The points of the items that this check makes fail."""
+        return sum(
+            (item.points if name in item.checks else 0) + (item.memory if name == f"memory.{item.number}" else 0)
+            for item in self.rubric.items
+        )
 
     def _needs(self, name: str) -> tuple[str, ...]:
         """The ids of the checks that must pass first: everything needs a program."""

@@ -16,6 +16,7 @@ from .plain import clean, cut
 from .results import ItemResult, Report
 from .rubric import Rubric
 from .texts import Texts, load
+from .told import to_json
 
 
 def details(report: Report, result: ItemResult) -> Iterator[str]:
@@ -145,8 +146,12 @@ def _test(report: Report, result: ItemResult) -> dict[str, Any]:
         "status": "passed" if result.score == result.max_score else "failed",
         "output": "\n".join(details(report, result)),
         "visibility": result.item.visibility,
-        "extra_data": {"group": result.item.group, "checks": [record(verdict) for verdict in result.all_verdicts]},
+        "extra_data": {"group": result.item.group, "checks": [_record(verdict) for verdict in result.all_verdicts]},
     }
+
+
+def _record(verdict: Verdict) -> dict[str, Any]:
+    return record(verdict) | {"told": to_json(verdict.told) if verdict.told else None}
 
 
 def record(verdict: Verdict) -> dict[str, Any]:

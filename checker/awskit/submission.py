@@ -81,7 +81,11 @@ def build(
         raise Failure(f"make did not end: {in_vain}", got=output, expected="an executable aws")
     if code != 0:
         status = (Exit(code, None) if code > 0 else Exit(None, -code)).told()
-        raise Failure(f"make failed: {_first_error(output) or status}", got=output, expected="an executable aws")
+        error = _first_error(output)
+        failure = Failure(f"make failed: {error or status}", got=output, expected="an executable aws")
+        if found := re.match(r"(\S+?):(\d+):", error):
+            failure.evidence.place = str(place / found[1]), int(found[2]), ""
+        raise failure
     binary = place / BINARY
     # Not through a link to another place, which would be read as the checker's own user.
     real = os.path.realpath(folder / binary) == os.path.join(os.path.realpath(folder), binary)

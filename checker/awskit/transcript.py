@@ -12,7 +12,8 @@ from .reply import show
 
 SHOWN = 1024  # so much of each message is kept to be shown to a person,
 LINES = 16  # so many lines of it,
-LINE = 160  # and so many bytes of each
+LINE = 160  # and so many bytes of each;
+BODY = 32  # of a body, which says nothing to a person, so many
 PARTS = 40  # runs of bytes that are shown
 EVENTS = 256  # of one connection that are kept: the first half, and the last
 
@@ -70,6 +71,10 @@ class Transcript:
         self._parts.append(_Part("*", len(text), bytearray(text.encode())))
         self._happen(call, text, 0)
 
+    def paused(self, text: str) -> None:
+        """The client waits for an event of the server's before it goes on. Only the picture shows it."""
+        self._happen("pause", text, 0)
+
     def closed(self) -> None:
         """The client has closed the connection: it does so with every one, and only the picture shows it."""
         self._happen("close", "", 0)
@@ -82,9 +87,9 @@ class Transcript:
                 lines.append("* " + part.kept.decode())
                 continue
             shown = 0
-            for line in bytes(part.kept).splitlines(keepends=True)[:LINES]:
-                shown += len(line[:LINE])
-                lines.append(f"{part.mark} {show(line[:LINE])[1:-1]}")
+            for line in _lines(bytes(part.kept)):
+                shown += len(line)
+                lines.append(f"{part.mark} {show(line)[1:-1]}")
             if part.size > shown:
                 lines.append(f"{part.mark} [… {part.size:,} bytes in all, the rest is not shown]")
         if len(self._parts) > PARTS:
@@ -104,3 +109,12 @@ class Transcript:
         kept.append(Event(time.time(), call, text, count))
         if len(self._last) > EVENTS // 2:
             del self._last[0]
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """A message by its lines, as far as they are shown: of what follows its head, the beginning only."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    lines = [line[:LINE] for line in (head + end).splitlines(keepends=True)[:LINES]]
+    if body and b"".join(lines) == head + end:  # the whole head is shown
+        lines.append(body[:BODY])
+    return lines

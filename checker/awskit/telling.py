@@ -1,0 +1,111 @@
+"""Makes of a verdict that is `failed` all that is said of it (told.py): bounded, clean, and with a cause only where the
+evidence shows one.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import facts, misconceptions, moments, source
+from .model import Evidence, Verdict
+from .plain import clean, cut
+from .reply import Reply
+from .told import BEFORE, SIDE, Difference, Frame, Moment, Told
+
+LOG_LINES = 12
+TEXT_LINES = 12
+
+
+@dataclass(frozen=True)
+class Grading:
+    """What a failure is told with: how to have it again, and where the submission's source is."""
+
+    submission: str
+    rubric: str  # its name, "" where it has none
+    seed: int
+    source: Path | None = None
+    binary: str = "aws"  # relative to `source`
+
+
+def tell(verdict: Verdict, grading: Grading, item: int, lost: float) -> Told:
+    """All that is said of this failure, by which the item of this number, with others perhaps, loses `lost` points."""
+    assert verdict.failure is not None, "only a failure is told"
+    evidence = facts.gathered(verdict.failure)
+    shown, left_out, gap = moments.in_order(_moments(evidence))
+    return Told(
+        check=verdict.check.id,
+        title=verdict.check.title,
+        rules=verdict.check.rules,
+        lost=lost,
+        done=" ".join(cut(verdict.reason, 4)),
+        got=_text(verdict.got),
+        expected=_text(verdict.expected),
+        ending=clean(_ending(evidence)),
+        difference=_difference(evidence.reply) if evidence.reply else None,
+        moments=shown,
+        moments_cut=left_out,
+        moments_gap=gap,
+        traced=False,
+        exchange=_text(verdict.exchange, 24),
+        cause=misconceptions.recognise(facts.of(verdict)),
+        frame=_frame(verdict, evidence, grading),
+        again=_again(verdict, grading, item),
+        log=_text(evidence.log or verdict.server_log, LOG_LINES),
+    )
+
+
+def _text(text: str, lines: int = TEXT_LINES) -> str:
+    return "\n".join(cut(text, lines))
+
+
+def _ending(evidence: Evidence) -> str:
+    """How the connection ended, and the server's process, if it did."""
+    words = [evidence.reply.end] if evidence.reply else []
+    words += [f"the server's process had ended: {evidence.ended}"] if evidence.ended else []
+    return "; ".join(words)
+
+
+def _difference(reply: Reply) -> Difference | None:
+    """Where the body stops being the file: a byte that differs, or its end. None where nothing is wrong with it, or
+    where not a byte of it came."""
+    if reply.wanted is None or reply.status != 200:
+        return None
+    if reply.difference is not None:
+        offset, got = reply.difference.offset, reply.difference.got
+    elif 0 < reply.length < reply.wanted.size:
+        offset, got = reply.length, b""
+    else:
+        return None
+    begins = max(0, offset - BEFORE)
+    same = reply.wanted.read(begins, offset - begins)  # up to there both sides are equal
+    return Difference(offset, begins, (same + got)[:SIDE], reply.wanted.read(begins, SIDE))
+
+
+def _moments(evidence: Evidence) -> list[Moment]:
+    """What the failing connection's client did, or the last one's where it is not about one."""
+    transcript = evidence.reply.transcript if evidence.reply else None
+    if transcript is None and evidence.transcripts:
+        transcript = evidence.transcripts[-1]
+    if transcript is None:
+        return []
+    found = moments.of_client(transcript)
+    if evidence.ended:
+        found.append(Moment(found[-1].at, "kernel", "exit", f"the server's process ended: {evidence.ended}",
+                            evidence.ended.removeprefix("exit code "), 0, "", True))  # fmt: skip
+    return moments.of_faults(evidence.faults, found[0].at) + found
+
+
+def _frame(verdict: Verdict, evidence: Evidence, grading: Grading) -> Frame | None:
+    if evidence.place is None or grading.source is None:
+        return None
+    return source.frame(grading.source, grading.binary, evidence.place, evidence.finding or verdict.reason)
+
+
+def _again(verdict: Verdict, grading: Grading, item: int) -> str:
+    """The command line. The points for memory have no check of their own name: there the item is named."""
+    name = str(item) if verdict.check.id.removeprefix("memory.").isdecimal() else verdict.check.id
+    rubric = f" --rubric {shlex.quote(grading.rubric)}" if grading.rubric else ""
+    what = f"--seed {grading.seed} --only {name}"
+    return clean(f"checker/awscheck grade {shlex.quote(grading.submission)}{rubric} {what}")
