@@ -199,7 +199,7 @@ PACKAGES_build      := gcc libaio-dev libhttp-parser-dev
 PACKAGES_unit       := $(PACKAGES_build) libcriterion-dev
 PACKAGES_functional := $(PACKAGES_build) python3 python3-pytest python3-requests strace
 PACKAGES_grade      := $(PACKAGES_build) python3 bubblewrap strace valgrind util-linux
-PACKAGES_known      := $(PACKAGES_grade) g++ patch
+PACKAGES_known      := $(PACKAGES_grade) g++ patch libxml2-utils
 PACKAGES_coverage   := gcovr
 PACKAGES_lint       := $(PACKAGES_build) clang-format clang-tidy cppcheck python3 flake8
 

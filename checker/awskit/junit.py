@@ -52,7 +52,8 @@ def suite(report: Report) -> ElementTree.Element:
     for result, verdict in cases.values():
         element.append(_case(report, result, verdict))
     if report.notes:
-        ElementTree.SubElement(element, "system-out").text = _text("\n".join(f"note: {note}" for note in report.notes))
+        notes = "\n".join(f"note: {cut(note)[0]}" for note in report.notes)
+        ElementTree.SubElement(element, "system-out").text = _text(notes)
     return element
 
 

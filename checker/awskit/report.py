@@ -128,7 +128,7 @@ def gradescope(report: Report) -> dict[str, Any]:
             "rubric": report.rubric.title,
             "max_score": report.rubric.total,
             "not_enforced": [clean(text) for text in report.isolation.missing],
-            "notes": [clean(note) for note in report.notes],
+            "notes": [cut(note)[0] for note in report.notes],
             "groups": {group: f"{score:g}/{most:g}" for group, (score, most) in groups.items()},
             "build_log": "\n".join(cut(report.build_log)),
         },
