@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from . import batch, class_page, junit, report, roll, texts
+from . import annotate, batch, class_page, junit, report, roll, texts
 from .audience import STAGES, for_student
 from .boxed import expect_free_port
 from .explain import Unknown, contents, explain
@@ -95,6 +95,17 @@ def _parser() -> argparse.ArgumentParser:
     grade.add_argument("--json", type=Path, metavar="FILE", help="write the marks to FILE as Gradescope's results.json")
     grade.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts to FILE as JUnit XML")
     grade.add_argument(
+        "--annotate",
+        action="store_true",
+        help="print what failed as errors on the submission's lines, too, in GitHub's workflow commands",
+    )
+    grade.add_argument(
+        "--code-quality",
+        type=Path,
+        metavar="FILE",
+        help="write the same to FILE for GitLab, as a Code Quality report",
+    )
+    grade.add_argument(
         "--stage",
         choices=STAGES,
         help="what students may see by now, for what is written for them below --out's DIR (default: before_due_date)",
@@ -165,11 +176,13 @@ def _expect_usable(options: argparse.Namespace) -> None:
         if not is_submission(path):
             problem = "is no folder and no archive" if path.exists() else "is not there"
             raise WrongUsage(f"{path} {problem}; archives are {', '.join(ARCHIVES)}")
-    for file in filter(None, (options.json, options.junit)):
+    for file in filter(None, (options.json, options.junit, options.code_quality)):
         if not file.absolute().parent.is_dir():
             raise WrongUsage(f"{file}: there is no such folder to write to")
     if options.json and len(options.paths) > 1:
         raise WrongUsage("--json holds the marks of one submission; for several there is --out")
+    if (options.annotate or options.code_quality) and len(options.paths) > 1:
+        raise WrongUsage("--annotate and --code-quality are for the repository of one submission")
     for name in ("keep", "stage"):
         if getattr(options, name) and not options.out:
             raise WrongUsage(f"--{name} needs --out: where to?")
@@ -211,6 +224,10 @@ def _write(options: argparse.Namespace, result: Report) -> None:
         _write_for_student(options.out / "student", for_student(result, options.stage or STAGES[0]))
     for file in filter(None, (options.json, options.out and options.out / "results.json")):
         file.write_text(results, encoding="utf-8")
+    if options.annotate:
+        sys.stdout.write(annotate.github(result))
+    if options.code_quality:
+        options.code_quality.write_text(annotate.gitlab(result), encoding="utf-8")
     for file in filter(None, (options.junit, options.out and options.out / "junit.xml")):
         junit.write(file, [junit.suite(result)])
 

@@ -41,7 +41,7 @@ def frame(root: Path, binary: str, place: tuple[str, int, str], what: str) -> Fr
 
 
 def _line(text: str) -> str:
-    return clean(text.replace("\t", "    ")[:WIDTH])
+    return clean(text.replace("\t", "    ").replace("\n", "\\n")[:WIDTH])
 
 
 def _read(root: Path, relative: str) -> str | None:

@@ -41,6 +41,9 @@ NOT_ALLOWED = Path(__file__).with_name("without_namespaces.py")
         (("grade", PLAIN, "--keep"), "--keep needs --out"),
         (("grade", PLAIN, "--stage", "after_published"), "--stage needs --out"),
         (("grade", PLAIN, BROKEN, "--json", "/tmp/results.json"), "for several there is --out"),
+        (("grade", PLAIN, BROKEN, "--annotate"), "for the repository of one submission"),
+        (("grade", PLAIN, BROKEN, "--code-quality", "/tmp/quality.json"), "for the repository of one submission"),
+        (("grade", PLAIN, "--code-quality", "/no/such/folder/x.json"), "there is no such folder"),
         (("grade", PLAIN, "/no/such/place"), "is not there"),
     ],
 )
@@ -55,7 +58,7 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_line(arguments: tuple[object, 
 def test_help_names_every_option_and_exit_code() -> None:
     text = awscheck("grade", "--help").text
     for name in ("--rubric", "--only", "--list", "--seed", "--out", "--json", "--junit", "--keep", "--jobs",
-                 "--lang", "--stage", "--require-isolation", "--verbose", "exit codes"):
+                 "--lang", "--stage", "--annotate", "--code-quality", "--require-isolation", "--verbose", "exit codes"):
         assert name in text
 
 
