@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         help="tell what a check does, why, and what it is worth",
         description="Tell what a check does, why it matters, its rule and its points; without ID, list all.",
     )
-    explaining.add_argument("id", nargs="?", metavar="ID", help="of a check, as a report names it")
+    explaining.add_argument("id", nargs="?", metavar="ID", help="of a check or a misconception, as a report names it")
     _add_language(explaining)
     explaining.set_defaults(run=_explain)
     return parser

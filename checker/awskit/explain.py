@@ -1,18 +1,22 @@
-"""`awscheck explain ID`: what a check does, why it matters, which rule it is about, what it is worth, how to run it.
+"""`awscheck explain ID`: what a check does, why it matters, which rule it is about, what it is worth, how to run it; or
+what a misconception is.
 
-All of it is read from where it stands already: the check itself, the texts, the rubrics that come with the checker.
+All of it is read from where it stands already: the check itself, the texts, the rubrics that come with the checker, the
+table of misconceptions.
 """
 
 from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from . import misconceptions
 from .grade import CHECKS, memory_check
 from .model import Check
 from .rubric import RUBRICS, Item, Rubric, load
 from .texts import Texts
+from .told import Cause
 
 WIDTH = 100  # characters of a line
 
@@ -22,20 +26,25 @@ class Unknown(Exception):
 
 
 def explain(id: str, texts: Texts) -> str:
-    """All there is to say of the check `id`, for a terminal. Raises Unknown."""
+    """All there is to say of the check or misconception `id`, for a terminal. Raises Unknown."""
     rubrics = _rubrics()
     checks = _all_checks(rubrics)
+    causes = {one.cause.id: one.cause for one in misconceptions.table()}
+    if id in causes:
+        return "\n".join(_of_cause(causes[id], texts)) + "\n"
     if id not in checks:
-        raise Unknown(_unknown(id, checks, texts))
+        raise Unknown(_unknown(id, [*checks, *causes], texts))
     return "\n".join(_of_check(checks[id], checks, rubrics, texts)) + "\n"
 
 
 def contents(texts: Texts) -> str:
-    """The ids of all checks that submissions are judged by, with their titles."""
-    checks = [check for check in CHECKS.values() if check.submission]
-    width = max(len(check.id) for check in checks)
-    lines = [texts("explain.list"), ""]
-    lines += [f"{check.id:{width}}  {texts.check(check)}" for check in checks]
+    """The ids of all checks that submissions are judged by, with their titles, and of all misconceptions."""
+    checks = [(check.id, texts.check(check)) for check in CHECKS.values() if check.submission]
+    causes = [one.cause for one in misconceptions.table()]
+    names = [(cause.id, texts.cause(cause.id, cause.name, cause.sentences)[0]) for cause in causes]
+    width = max(len(id) for id, _ in [*checks, *names])
+    lines = [texts("explain.list"), "", *(f"{id:{width}}  {title}" for id, title in checks)]
+    lines += ["", texts("explain.list_causes"), "", *(f"{id:{width}}  {name}" for id, name in names)]
     return "\n".join(lines) + "\n"
 
 
@@ -74,6 +83,14 @@ def _of_check(check: Check, checks: Mapping[str, Check], rubrics: list[Rubric], 
         yield f"    checker/awscheck grade PATH{option} --only {item.number if behind_item else check.id}"
 
 
+def _of_cause(cause: Cause, texts: Texts) -> Iterator[str]:
+    name, sentences = texts.cause(cause.id, cause.name, cause.sentences)
+    yield f"{cause.id}: {name}"
+    yield from _paragraph("", " ".join(sentences))
+    if cause.read:
+        yield from _paragraph(texts("explain.read"), "; ".join(cause.read))
+
+
 def _counts(check: Check, item: Item) -> bool:
     """Whether an item's points hang on the check."""
     return check.id in item.checks or bool(item.memory) and check.id == f"memory.{item.number}"
@@ -95,10 +112,10 @@ def _paragraph(label: str, text: str) -> Iterator[str]:
     yield from textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
 
 
-def _unknown(id: str, checks: Mapping[str, Check], texts: Texts) -> str:
+def _unknown(id: str, known: Sequence[str], texts: Texts) -> str:
     """What to say of an id that is none: the near ones, or where all are listed."""
-    same_group = [name for name in checks if id and name.partition(".")[0] == id.rstrip(".")]
-    near = same_group or difflib.get_close_matches(id, checks, n=5, cutoff=0.6)
+    same_group = [name for name in known if id and name.partition(".")[0] == id.rstrip(".")]
+    near = same_group or difflib.get_close_matches(id, known, n=5, cutoff=0.6)
     if near:
         return texts("explain.unknown_near", id=id, near=", ".join(near))
     return texts("explain.unknown", id=id)

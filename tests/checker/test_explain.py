@@ -6,12 +6,14 @@ import re
 
 import pytest
 
+from awskit import misconceptions
 from awskit.explain import Unknown, contents, explain
 from awskit.grade import CHECKS
 from awskit.rubric import RUBRICS, load as load_rubric
 from awskit.texts import LANGUAGES, load
 from grading import awscheck
 
+CAUSES = [one.cause for one in misconceptions.table()]
 JUDGED = [check for check in CHECKS.values() if check.submission]
 
 
@@ -70,6 +72,18 @@ def test_the_check_behind_a_memory_point_is_explained_by_its_items_number() -> N
     assert "checker/awscheck grade PATH --only 17\n" in text
 
 
+def test_a_misconception_is_explained_with_what_to_read() -> None:
+    for cause in CAUSES:
+        text = explain(cause.id, load("en"))
+        assert text.startswith(f"{cause.id}: {cause.name}\n")
+        for part in (*cause.sentences, *cause.read):
+            assert part in re.sub(r"\s+", " ", text)
+
+
+def test_no_misconception_has_the_id_of_a_check() -> None:
+    assert not {cause.id for cause in CAUSES} & set(CHECKS)
+
+
 def test_what_only_the_reference_promises_is_said_to_be_so() -> None:
     text = explain("head.method_head", load("en"))
     assert "no submission is judged by it" in text
@@ -93,7 +107,7 @@ def test_an_unknown_id_is_told_with_what_is_near(id: str, near: str) -> None:
 
 def test_the_list_has_every_check_in_the_readers_language() -> None:
     text = contents(load("ro"))
-    assert len(text.splitlines()) == 2 + len(JUDGED)
+    assert len(text.splitlines()) == 2 + len(JUDGED) + 3 + len(CAUSES)
     assert re.search(r"^static\.large_equal +un fișier static mare este identic, octet cu octet$", text, re.MULTILINE)
 
 
