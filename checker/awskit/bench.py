@@ -151,6 +151,7 @@ class Bench(Events):
 
     def connect(self, *, rcvbuf: int | None = None) -> Client:
         """A connection to the server."""
+        begun = time.time()
         try:
             connection = self.server.connect(timeout=self.patience, rcvbuf=rcvbuf)
         except OSError as error:
@@ -161,7 +162,7 @@ class Bench(Events):
                 got=str(error),
                 expected="a connection",
             ) from error
-        client = Client(connection, self.vigil, self._unsent)
+        client = Client(connection, self.vigil, self._unsent, begun)
         self.transcripts.append(client.transcript)
         return client
 

@@ -27,19 +27,26 @@ GRACE_S = 0.001
 
 class Client:
     """One connection. A context manager: closed at the end. `wait` begins a wait for the server: silence until the
-    vigil says that it is in vain is an ending. `unsent` tells how many bytes for this client the server's kernel has.
+    vigil says that it is in vain is an ending. `unsent` tells how many bytes for this client the server's kernel has;
+    `begun` when connect(2) was called (time.time()), for the picture.
 
     No method raises for what the server does; it is seen in `ending` and in the reply.
     """
 
-    def __init__(self, connection: socket.socket, wait: Callable[[], Vigil], unsent: Callable[[Client], int]) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        wait: Callable[[], Vigil],
+        unsent: Callable[[Client], int],
+        begun: float | None = None,
+    ) -> None:
         self.socket = connection
         self.ending = Ending.OPEN
         self.why = ""  # nothing more was waited for, where the ending is none of the server's
         self._wait = wait
         self._unsent = unsent
         self.port: int = connection.getsockname()[1]
-        self.transcript = Transcript(self.port)
+        self.transcript = Transcript(self.port, begun)
         self._inbox = bytearray()  # received while sending, or beyond what was asked for
         connection.setblocking(False)
 

@@ -36,7 +36,7 @@ STRACE = (
     "-e", "trace=" + ",".join("?" + name for name in _TRACED),
 )  # fmt: skip
 
-_LINE = re.compile(r"(\d+) +(.*)")
+_LINE = re.compile(r"(\d+) +(?:(\d+\.\d+) )?(.*)")  # with -ttt the time stands before the call
 _CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+|\?)(.*)")
 _BEGUN = re.compile(r"(\w+)\((.*)")
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
@@ -57,13 +57,20 @@ _WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC")
 @dataclass(frozen=True)
 class Call:
     """One system call. `arguments` is strace's text; `result` is None while it has not returned; `returned` is what
-    strace says of a result: what a descriptor leads to, or which error it is."""
+    strace says of a result: what a descriptor leads to, or which error it is; `at` is when it began, or 0."""
 
     thread: int
     name: str
     arguments: str
     result: int | None
     returned: str = ""
+    at: float = 0.0
+
+    @property
+    def error(self) -> str:
+        """The name of the error with which it failed, or ""."""
+        found = re.match(r" (E[A-Z0-9]+)\b", self.returned) if self.result is not None and self.result < 0 else None
+        return found[1] if found else ""
 
     @property
     def port(self) -> int | None:
@@ -237,22 +244,23 @@ def _mapped(call: Call) -> int:
 def parse(text: str, program: str) -> Trace:
     """Read strace's log. What came before `program` was executed, and the threads that did it, are left out."""
     calls: list[Call] = []
-    begun: dict[int, str] = {}
+    begun: dict[int, tuple[float, str]] = {}
     outsiders: set[int] = set()
     started = False
     for line in text.splitlines():
         found = _LINE.fullmatch(line)
         if found is None:
             continue
-        thread, rest = int(found[1]), found[2]
+        thread, at, rest = int(found[1]), float(found[2] or 0), found[3]
         if resumed := _RESUMED.fullmatch(rest):
-            rest = begun.pop(thread, "") + resumed[1]
+            at, beginning = begun.pop(thread, (at, ""))
+            rest = beginning + resumed[1]
         if call := _CALL.fullmatch(rest):
             begun.pop(thread, None)
             if started and thread not in outsiders:
-                calls.append(Call(thread, call[1], call[2], _number(call[3]), call[4]))
+                calls.append(Call(thread, call[1], call[2], _number(call[3]), call[4], at))
         elif _BEGUN.match(rest):
-            begun[thread] = rest.removesuffix(_UNFINISHED)
+            begun[thread] = at, rest.removesuffix(_UNFINISHED)
         else:  # `+++ exited with 0 +++`
             begun.pop(thread, None)
         if not started:
@@ -260,9 +268,9 @@ def parse(text: str, program: str) -> Trace:
             if rest.startswith(f'execve("{program}"') and rest.endswith("= 0"):
                 started = True
                 outsiders.discard(thread)
-    for thread, rest in begun.items():
+    for thread, (at, rest) in begun.items():
         if thread not in outsiders and (call := _BEGUN.match(rest)):
-            calls.append(Call(thread, call[1], call[2], None))
+            calls.append(Call(thread, call[1], call[2], None, at=at))
     return Trace(tuple(calls), started)
 
 

@@ -34,6 +34,13 @@ def gathered(failure: Failure) -> Evidence:
     return evidence
 
 
+def transcript_of(evidence: Evidence) -> Transcript | None:
+    """The connection that failed; where the failure is about no single one, the last that the check made."""
+    if evidence.reply is not None:
+        return evidence.reply.transcript
+    return evidence.transcripts[-1] if evidence.transcripts else None
+
+
 def of(verdict: Verdict) -> Facts:
     """The facts of a verdict that is `failed`."""
     assert verdict.failure is not None, "only a failure has facts"

@@ -25,10 +25,11 @@ from .builds import Builds
 from .isolation import Isolation
 from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
 from .results import ItemResult, Report
+from .retrace import Retracer
 from .rubric import Item, Rubric
 from .sandbox import Sandbox
 from .schedule import BUDGET_S, WORKERS, Schedule, cost, in_order, is_about_memory
-from .server import Server
+from .server import NoServer
 from .telling import Grading, tell
 from .texts import NO_MEMORY_ERROR
 from .tree import Tree
@@ -53,15 +54,6 @@ def memory_check(item: Item) -> Check:
 def _no_time(check: Check) -> Verdict:
     reason = f"not tried, because the server has slept and computed for {BUDGET_S:g} s in the checks before"
     return Verdict(check, Outcome.SKIPPED, reason=reason)
-
-
-class _NoServer(Server):
-    """Stands where a check that starts its own servers must not look."""
-
-    def _refuse(self, *_: object, **__: object) -> None:
-        raise Trouble("this check starts servers of its own and used the shared one")
-
-    new_socket = alive = stop = log = stderr = _refuse  # type: ignore[assignment]
 
 
 @dataclass
@@ -122,10 +114,15 @@ class Grader:
         """Put into each failed verdict what is said of it."""
         grading = Grading(str(self.path), "" if self.rubric.name == "assignment" else self.rubric.name, self.seed,
                           self.folder / "submission", self._program.binary if self._program else "aws")  # fmt: skip
-        for result in results:
-            for verdict in result.all_verdicts:
-                if verdict.outcome is Outcome.FAILED and verdict.told is None:
-                    verdict.told = tell(verdict, grading, result.item.number, self._lost(verdict.check.id))
+        failed = {verdict.check.id: (verdict, result.item.number) for result in results
+                  for verdict in result.all_verdicts if verdict.outcome is Outcome.FAILED}  # fmt: skip
+        retracer = None
+        if self._program is not None and self.isolation.network:
+            retracer = Retracer(self._launcher(), Tree(self.folder / "site-again", self.seed), self.seed)
+        # The most costly first: there is time for a few.
+        for name, (verdict, item) in sorted(failed.items(), key=lambda pair: -self._lost(pair[0])):
+            second = retracer.again(verdict) if retracer else None
+            verdict.told = tell(verdict, grading, item, self._lost(name), second)
 
     def _lost(self, name: str) -> float:
         """The points of the items that this check makes fail."""
@@ -180,7 +177,7 @@ class Grader:
     def _run(self, verdict: Verdict, tree: Tree) -> None:
         """Run a check on a server that is started for it."""
         check, launcher, tally = verdict.check, self._launcher(), Tally()
-        bench = Bench(launcher, tree, _NoServer(), self.seed, check.id, self.patience, tally)
+        bench = Bench(launcher, tree, NoServer(), self.seed, check.id, self.patience, tally)
         tree.mend()
         try:
             if self._together.has_passed(check, bench):

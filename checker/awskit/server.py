@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from .model import Trouble
+
 if TYPE_CHECKING:
     from .faults import Fault, Warden
     from .tree import Tree
@@ -70,6 +72,15 @@ class Server(ABC):
     @abstractmethod
     def stderr(self) -> str:
         """What it has written to standard error."""
+
+
+class NoServer(Server):
+    """Stands where a check that starts its own servers must not look."""
+
+    def _refuse(self, *_: object, **__: object) -> None:
+        raise Trouble("this check starts servers of its own and used the shared one")
+
+    new_socket = alive = stop = log = stderr = _refuse  # type: ignore[assignment]
 
 
 class Launcher(ABC):

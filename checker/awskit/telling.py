@@ -12,6 +12,7 @@ from . import facts, misconceptions, moments, source
 from .model import Evidence, Verdict
 from .plain import clean, cut
 from .reply import Reply
+from .retrace import Second
 from .told import BEFORE, SIDE, Difference, Frame, Moment, Told
 
 LOG_LINES = 12
@@ -29,11 +30,12 @@ class Grading:
     binary: str = "aws"  # relative to `source`
 
 
-def tell(verdict: Verdict, grading: Grading, item: int, lost: float) -> Told:
-    """All that is said of this failure, by which the item of this number, with others perhaps, loses `lost` points."""
+def tell(verdict: Verdict, grading: Grading, item: int, lost: float, second: Second | None = None) -> Told:
+    """All that is said of this failure, by which the item of this number, with others perhaps, loses `lost` points.
+    `second` is a second run of its check, under strace, that failed alike."""
     assert verdict.failure is not None, "only a failure is told"
     evidence = facts.gathered(verdict.failure)
-    shown, left_out, gap = moments.in_order(_moments(evidence))
+    shown, left_out, gap = moments.in_order(second.moments if second else _moments(evidence))
     return Told(
         check=verdict.check.id,
         title=verdict.check.title,
@@ -47,9 +49,9 @@ def tell(verdict: Verdict, grading: Grading, item: int, lost: float) -> Told:
         moments=shown,
         moments_cut=left_out,
         moments_gap=gap,
-        traced=False,
+        traced=second is not None,
         exchange=_text(verdict.exchange, 24),
-        cause=misconceptions.recognise(facts.of(verdict)),
+        cause=misconceptions.recognise(facts.of(verdict) | (second.facts if second else {})),
         frame=_frame(verdict, evidence, grading),
         again=_again(verdict, grading, item),
         log=_text(evidence.log or verdict.server_log, LOG_LINES),
@@ -85,9 +87,7 @@ def _difference(reply: Reply) -> Difference | None:
 
 def _moments(evidence: Evidence) -> list[Moment]:
     """What the failing connection's client did, or the last one's where it is not about one."""
-    transcript = evidence.reply.transcript if evidence.reply else None
-    if transcript is None and evidence.transcripts:
-        transcript = evidence.transcripts[-1]
+    transcript = facts.transcript_of(evidence)
     if transcript is None:
         return []
     found = moments.of_client(transcript)

@@ -38,16 +38,16 @@ class _Part:
 
 
 class Transcript:
-    """What went both ways, cut for reading. `port` is the client's."""
+    """What went both ways, cut for reading. `port` is the client's; `begun` when it called connect(2)."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, begun: float | None = None) -> None:
         self.port = port
         self.sent = bytearray()  # the beginning of what the client said: its request
         self.sends = 0  # in so many pieces
         self._parts: list[_Part] = []
         self._first: list[Event] = []
         self._last: list[Event] = []
-        self._happen("connect", "", 0)
+        self._first.append(Event(begun or time.time(), "connect", "", 0))
 
     @property
     def events(self) -> list[Event]:

@@ -1,0 +1,148 @@
+"""The server's side of an exchange: of all system calls of a run, those that are about one connection, in short.
+
+A call belongs to it by its descriptor (strace says where each leads): the client's socket, the file that was asked
+for, the reads of that file. Where the server sleeps at the end belongs to it, too. The call at which it went wrong is
+marked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .evidence import EPOLL_WAITS, RECEIVES, SENDS, Call, Trace
+from .facts import Facts
+from .model import Evidence
+from .moments import short
+from .reply import Ending, Reply
+from .told import Moment
+from .transcript import Transcript
+
+_TARGET = re.compile(rb"[A-Z]+ (/[^ ?]*)")
+_DESCRIPTOR = re.compile(r"(\d+)<((?:->|[^<>])*)>")  # with -yy: number and what it leads to
+_NUMBER = re.compile(r", (\d+)(?=,|$)")
+_EVENTS = re.compile(r"events=([A-Z|]+)")
+_NAMES = {"recvfrom": "recv", "sendto": "send", "newfstatat": "stat", "pread64": "pread", "eventfd2": "eventfd"}
+_REAPS = ("io_getevents", "io_pgetevents")
+MANY = 50  # epoll_waits one after another that say the same: nobody heeds what they say
+
+
+def of_connection(trace: Trace, transcript: Transcript, site: str, evidence: Evidence) -> list[Moment]:
+    """The moments of the server, one of them marked as wrong where that can be told. `site` is the document root as the
+    server sees it."""
+    chosen = _chosen(trace, transcript.port, _path(transcript, site))
+    wrong = _wrong(chosen, trace, evidence)
+    return [_moment(run, any(call is wrong for call in run)) for run in _runs(chosen)]
+
+
+def reported(trace: Trace) -> Facts:
+    """What epoll_wait said again and again at the end: `reported`, the events; nothing where it did not."""
+    words: set[str] = set()
+    last = trace.calls[-MANY * 4 :]
+    waits = [call for call in last if call.name in EPOLL_WAITS and (call.result or 0) > 0]
+    if len(waits) >= MANY:
+        words = {event for found in _EVENTS.findall(waits[-1].arguments) for event in found.split("|")}
+    return {"reported": frozenset(words)} if words else {}
+
+
+def _waits(call: Call) -> bool:
+    """Whether it had not returned when the server was ended: the checker's kill is told as its end."""
+    return call.result is None or call.arguments.endswith("<unfinished ...>")
+
+
+def _path(transcript: Transcript, site: str) -> str:
+    """The path of the file that the client asked for, "" where it named none."""
+    found = _TARGET.match(bytes(transcript.sent))
+    return site + found[1].decode(errors="replace") if found else ""
+
+
+def _chosen(trace: Trace, port: int, path: str) -> list[Call]:
+    """The calls about the connection or the file, from the client's accept on; and what waits, or ends, at the end."""
+    begin = next((at for at, call in enumerate(trace.calls) if call.accepted == port), None)
+    if begin is None:  # nobody accepted it: what the server does instead is all that there is
+        return [call for call in trace.calls if _waits(call) or call.name == "exit_group"]
+    found = []
+    for call in trace.calls[begin:]:
+        about = port in (call.port, call.accepted) or path and (path in call.paths or call.opened == path)
+        if about or call.name in ("io_submit", *_REAPS, "io_destroy", "exit_group") or _waits(call):
+            found.append(call)
+    return found
+
+
+def _runs(calls: Iterable[Call]) -> list[list[Call]]:
+    """Calls of one name and one kind of result that follow one another, together: three in a row are one moment."""
+    runs: list[list[Call]] = []
+    for call in calls:
+        last = runs[-1][-1] if runs else None
+        if last is not None and (last.name, last.error, last.port) == (call.name, call.error, call.port):
+            runs[-1].append(call)
+        else:
+            runs.append([call])
+    return [part for run in runs for part in ([run] if len(run) > 2 else [[call] for call in run])]
+
+
+def _moment(run: list[Call], wrong: bool) -> Moment:
+    call = run[-1] if wrong else run[0]
+    times = f", {len(run):,} times" if len(run) > 1 else ""
+    moved = sum(max(0, one.result or 0) for one in run) if call.name in (*SENDS, *RECEIVES, "pread64") else 0
+    if _waits(call):
+        result = "waits"
+    elif call.error:
+        result = call.error
+    else:
+        result = "" if call.result is None or call.result < 0 else f"{moved if moved else call.result:,}"
+    name = _NAMES.get(call.name, call.name)
+    return Moment(run[0].at, "server", name, short(_arguments(call) + times), result, moved, "", wrong)
+
+
+def _arguments(call: Call) -> str:
+    """The arguments in short: descriptors with what they lead to, and how many bytes were asked for."""
+    if call.opened:
+        return call.opened
+    words = []
+    for number, leads in _DESCRIPTOR.findall(call.arguments)[:3]:
+        words.append(f"fd {number}" + (f" {leads}" if leads.startswith("/") else _kind(leads)))
+    if call.name == "epoll_ctl":
+        words += re.findall(r"EPOLL_CTL_\w+", call.arguments) + _EVENTS.findall(call.arguments)
+    elif call.name in (*SENDS, *RECEIVES, "pread64"):
+        words += [f"{int(number):,}" for number in _NUMBER.findall(_DESCRIPTOR.sub("", call.arguments))[:1]]
+    elif call.name == "exit_group":
+        words.append(call.arguments)
+    return ", ".join(dict.fromkeys(words))
+
+
+def _kind(leads: str) -> str:
+    for start, kind in (("TCP", " (the client)" if "->" in leads else " (the listener)"), ("anon_inode:[", "")):
+        if leads.startswith(start):
+            return kind or f" ({leads[len(start):].rstrip(']')})"
+    return ""
+
+
+def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
+    """The call at which it went wrong: the last before the server ended; the one in which it sleeps, or that it makes
+    over and over; the one that sent the first wrong byte; the error after which it gave up, or went to sleep."""
+    reply, moving = evidence.reply, [call for call in calls if call.name in SENDS + RECEIVES and call.port is not None]
+    if evidence.ended:
+        done = [call for call in calls if not _waits(call) and call.name != "exit_group"]
+        return done[-1] if done else None
+    asleep = [call for call in trace.calls if _waits(call) and call.name not in EPOLL_WAITS]
+    if asleep and (reply is None or reply.ending is Ending.SILENCE):
+        return asleep[-1]
+    if reply is not None and reply.difference is not None:
+        return _sender_of(reply, moving)
+    failed = [call for call in moving if call.error]
+    if reply is not None and reply.ending in (Ending.FIN, Ending.RST) and not failed:
+        return next((call for call in reversed(calls) if call.name in ("close", "shutdown") and call.port), None)
+    return (failed or moving or [None])[-1]
+
+
+def _sender_of(reply: Reply, moving: list[Call]) -> Call | None:
+    """The call that sent the first byte that is wrong."""
+    assert reply.difference is not None
+    place, sent = len(reply.raw_head) + reply.difference.offset, 0
+    for call in moving:
+        if call.name in SENDS:
+            sent += max(0, call.result or 0)
+            if sent > place:
+                return call
+    return None

@@ -1,0 +1,171 @@
+"""A failed check once more, under strace, only to explain: which calls the server made on the connection that failed.
+
+Nothing here judges. The run is short: who has been waited for in vain once is not waited for again as long. When it
+does not fail as the first one did, or takes too long, nothing is shown of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from . import calls, facts, moments
+from .bench import Bench
+from .boxed import BoxedLauncher, BoxedServer
+from .evidence import STRACE, Trace, parse
+from .facts import Facts
+from .model import Check, Failure, Trouble, Verdict
+from .server import NoServer
+from .told import Moment
+from .tree import Tree
+from .vigil import Vigil
+
+PATIENCE_S = 1.0  # of the second run: a tenth of the first one's
+WAIT_S = 0.3  # for one event: a traced server that is right needs a hundredth of that
+LIMIT_S = 1.2  # for one check; then its server is killed, and nothing is shown
+LEAST_S = 0.4  # what must be left for one to be begun
+BUDGET_S = 1.8  # for all that is run again in one grading
+# Besides what evidence.py looks at, with the time of each call: what ends a connection, or the program.
+_MORE = ("close", "shutdown", "exit_group", "getpeername", "io_setup", "io_destroy", "eventfd2", "fstat", "newfstatat",
+         "stat", "statx")  # fmt: skip
+CHECKS = "/checks"  # the folder of the checks: what is below it are helpers of all
+_WHOLE = ("epoll_wait", "epoll_pwait", "io_getevents", "io_pgetevents")  # arrays that are shown whole
+_TRACER = tuple(
+    word + ",".join(["", *_WHOLE]) if word.startswith("abbrev=")
+    else word + ",".join(["", *("?" + name for name in _MORE)]) if word.startswith("trace=")
+    else word
+    for word in (*STRACE, "-ttt")
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Second:
+    """What a second run showed: the moments of the exchange, both sides; facts that only strace sees."""
+
+    moments: tuple[Moment, ...]
+    facts: Facts
+
+
+class _ShortVigil(Vigil):
+    """Gives up soon: that waiting is in vain was found out in the first run."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)  # type: ignore[arg-type]
+        self._end = time.monotonic() + WAIT_S
+
+    def look(self, under_way: Callable[[], bool] = lambda: False) -> str:
+        return super().look(under_way) or ("nothing more came of it" if time.monotonic() > self._end else "")
+
+
+@dataclass
+class _ShortBench(Bench):
+    """A bench that waits briefly, and whose servers can all be ended from another thread."""
+
+    servers: list[BoxedServer] = field(default_factory=list)
+    late: threading.Event = field(default_factory=threading.Event)
+
+    def vigil(self) -> Vigil:
+        return _ShortVigil(self.server, self.patience, self.tally)
+
+    @contextlib.contextmanager
+    def start(self, **options: Any) -> Iterator[Bench]:
+        if self.late.is_set():
+            raise Failure("the second run has had its time")
+        with super().start(**options) as own:
+            assert isinstance(own.server, BoxedServer), "only a submission is run again"
+            self.servers.append(own.server)
+            yield own
+
+    def end(self) -> None:
+        """The time is over: what fails from here on says nothing."""
+        self.late.set()
+        for server in list(self.servers):
+            server.stop(signal.SIGKILL)
+
+
+class Retracer:
+    """Runs failed checks again, as long as there is time. One for a grading."""
+
+    def __init__(self, launcher: BoxedLauncher, tree: Tree, seed: int) -> None:
+        self._launcher, self._tree, self._seed = launcher, tree, seed
+        self._end = time.monotonic() + BUDGET_S
+
+    def again(self, verdict: Verdict) -> Second | None:
+        """The second run of a check that failed; None where it cannot be had, or was another failure."""
+        check, first = verdict.check, verdict.failure
+        limit = min(LIMIT_S, self._end - time.monotonic())
+        if first is None or limit < LEAST_S or not _tells_more(check) or not Path(STRACE[0]).exists():
+            return None
+        with tempfile.TemporaryDirectory(prefix="awscheck-again-") as folder:
+            log = Path(folder) / "strace"
+            # A filter for strace would not see the calls that the warden's filter has taken: then it looks at all.
+            tracer = [word for word in _TRACER if word != "--seccomp-bpf" or not facts.gathered(first).faults]
+            launcher = self._launcher.traced(*tracer, "-o", str(log)).patient(PATIENCE_S)
+            launcher = replace(launcher, only_explains=True)
+            bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, check.id, PATIENCE_S)
+            with contextlib.suppress(Trouble, OSError):
+                second = _run(check, bench, limit)
+                if second is not None and _alike(first, second):
+                    server = bench.servers[-1]
+                    return _told(second, parse(log.read_text(errors="replace"), server.command), server.site)
+        return None
+
+
+def _tells_more(check: Check) -> bool:
+    """Whether a second run can tell more: not of a build, of what was seen by strace already, or of memory."""
+    return not check.id.startswith(("build.", "process.", "mechanism.", "memory."))
+
+
+def _run(check: Check, bench: _ShortBench, limit: float) -> Failure | None:
+    """The failure of a run that ends within `limit` seconds; None where there is none."""
+    bench.tree.mend()
+    timer = threading.Timer(limit, bench.end)
+    timer.start()
+    try:
+        if check.own_server:
+            check.run(bench)
+        else:
+            with bench.start() as own:
+                check.run(own)
+    except Failure as failure:
+        return None if bench.late.is_set() else failure
+    finally:
+        timer.cancel()
+    return None
+
+
+def _alike(first: Failure, second: Failure) -> bool:
+    """Whether both failed at the same place of the same check, and the server looked alike from outside."""
+    return _site(first) == _site(second) and _outline(first) == _outline(second)
+
+
+def _site(failure: Failure) -> list[tuple[str, int]]:
+    """The lines of checks and of what they are made of in which it was raised."""
+    frames = traceback.extract_tb(failure.__traceback__)
+    return [(frame.filename, frame.lineno or 0) for frame in frames if f"{CHECKS}/" in frame.filename]
+
+
+def _outline(failure: Failure) -> tuple[object, ...]:
+    evidence = facts.gathered(failure)
+    reply = evidence.reply
+    return evidence.ended, reply and (reply.status, reply.ending, reply.length > 0, reply.difference is None)
+
+
+def _told(second: Failure, trace: Trace, site: str) -> Second | None:
+    """The moments of both sides; None where the log does not have the server's start."""
+    evidence = facts.gathered(second)
+    transcript = facts.transcript_of(evidence)
+    if not trace.started or transcript is None:
+        return None
+    server = calls.of_connection(trace, transcript, site, evidence)
+    client = [replace(moment, wrong=False) for moment in moments.of_client(transcript)]
+    faults = moments.of_faults(evidence.faults, client[0].at)
+    return Second((*faults, *client, *server), calls.reported(trace))
