@@ -9,7 +9,7 @@ names of items stand with them in English (in the code, in the rubrics), and ano
     [explained]          what a check does, and why it matters, by id
     [checks]             titles by the check's id                        (not in English)
     [names]              names of items, groups and rubrics by the English name   (not in English)
-    [causes.ID]          name, sentences = [...] of a misconception by its id     (not in English)
+    [causes]             name and sentences of a misconception, by its id         (not in English)
 
 What a rubric of one's own says is shown as it is, unless it uses the names of the rubrics that come with the checker.
 """
@@ -91,8 +91,8 @@ class Texts:
 
     def cause(self, id: str, name: str, sentences: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         """Name and sentences of a misconception, which are given in English."""
-        found = self.data.get("causes", {}).get(id)
-        return (found["name"], tuple(found["sentences"])) if found else (name, sentences)
+        own_name, *own_sentences = self.data.get("causes", {}).get(id, (name, *sentences))
+        return own_name, tuple(own_sentences)
 
 
 @functools.cache

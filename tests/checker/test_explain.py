@@ -80,6 +80,15 @@ def test_a_misconception_is_explained_with_what_to_read() -> None:
             assert part in re.sub(r"\s+", " ", text)
 
 
+def test_romanian_has_every_misconception_with_as_many_sentences_and_no_other() -> None:
+    causes = load("ro").data["causes"]
+    assert set(causes) == {cause.id for cause in CAUSES}
+    for cause in CAUSES:
+        name, sentences = load("ro").cause(cause.id, cause.name, cause.sentences)
+        assert len(sentences) == len(cause.sentences), cause.id
+        assert name != cause.name and not set(sentences) & set(cause.sentences), cause.id
+
+
 def test_no_misconception_has_the_id_of_a_check() -> None:
     assert not {cause.id for cause in CAUSES} & set(CHECKS)
 
