@@ -51,7 +51,8 @@ def _without(result: ItemResult, secret: Iterable[str], language: str) -> ItemRe
     def redacted(verdict: Verdict) -> Verdict:
         if not any(name in verdict.reason for name in secret):
             return verdict
-        return replace(verdict, reason=load(language)("report.withheld_reason"))
+        shown = tuple(name for name in verdict.mend_first if name not in secret)
+        return replace(verdict, reason=load(language)("report.withheld_reason"), mend_first=shown)
 
     memory = redacted(result.memory) if result.memory else None
     return replace(result, verdicts=[redacted(verdict) for verdict in result.verdicts], memory=memory)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from . import annotate, batch, class_page, junit, report, roll, texts
+from . import annotate, batch, class_page, junit, page, report, roll, texts
 from .audience import STAGES, for_student
 from .boxed import expect_free_port
 from .explain import Unknown, contents, explain
@@ -88,12 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="write to DIR, new or empty: report.txt, results.json, junit.xml, journal.jsonl, each verdict as it comes,"
-        " and below student/ what the student may see; of several submissions to a folder for each, and of all"
-        " together index.html and marks.csv",
+        help="write to DIR, new or empty: report.txt, page.html, results.json, junit.xml, journal.jsonl, each verdict"
+        " as it comes, and below student/ what the student may see; of several submissions to a folder for each, and of"
+        " all together index.html and marks.csv",
     )
     grade.add_argument("--json", type=Path, metavar="FILE", help="write the marks to FILE as Gradescope's results.json")
     grade.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts to FILE as JUnit XML")
+    grade.add_argument("--html", type=Path, metavar="FILE", help="write a page to FILE: what was lost, why, pictures")
     grade.add_argument(
         "--annotate",
         action="store_true",
@@ -176,11 +177,12 @@ def _expect_usable(options: argparse.Namespace) -> None:
         if not is_submission(path):
             problem = "is no folder and no archive" if path.exists() else "is not there"
             raise WrongUsage(f"{path} {problem}; archives are {', '.join(ARCHIVES)}")
-    for file in filter(None, (options.json, options.junit, options.code_quality)):
+    for file in filter(None, (options.json, options.junit, options.html, options.code_quality)):
         if not file.absolute().parent.is_dir():
             raise WrongUsage(f"{file}: there is no such folder to write to")
-    if options.json and len(options.paths) > 1:
-        raise WrongUsage("--json holds the marks of one submission; for several there is --out")
+    for name in ("json", "html"):
+        if getattr(options, name) and len(options.paths) > 1:
+            raise WrongUsage(f"--{name} is about one submission; for several there is --out")
     if (options.annotate or options.code_quality) and len(options.paths) > 1:
         raise WrongUsage("--annotate and --code-quality are for the repository of one submission")
     for name in ("keep", "stage"):
@@ -224,6 +226,8 @@ def _write(options: argparse.Namespace, result: Report) -> None:
         _write_for_student(options.out / "student", for_student(result, options.stage or STAGES[0]))
     for file in filter(None, (options.json, options.out and options.out / "results.json")):
         file.write_text(results, encoding="utf-8")
+    for file in filter(None, (options.html, options.out and options.out / "page.html")):
+        file.write_text(page.render(result), encoding="utf-8")
     if options.annotate:
         sys.stdout.write(annotate.github(result))
     if options.code_quality:
@@ -236,6 +240,7 @@ def _write_for_student(folder: Path, result: Report) -> None:
     """What may be handed out as it is."""
     folder.mkdir()
     (folder / "report.txt").write_text(report.table(result), encoding="utf-8")
+    (folder / "page.html").write_text(page.render(result), encoding="utf-8")
 
 
 def _grade_several(options: argparse.Namespace, rubric: Rubric) -> int:

@@ -242,7 +242,8 @@ class Grader:
         listed = {name for item in self.rubric.items for name in item.checks}
         # A cause that the report does not list by itself is told here.
         texts = [name if name in listed else f"{name} ({cause.reason})" for name, cause in causes.items()]
-        return Verdict(check, Outcome.SKIPPED, reason=f"not tried, because this did not pass: {', '.join(texts)}")
+        reason = f"not tried, because this did not pass: {', '.join(texts)}"
+        return Verdict(check, Outcome.SKIPPED, reason=reason, mend_first=tuple(causes))
 
     def _causes(self, verdict: Verdict) -> list[Verdict]:
         """What is at the root of a verdict that is not `passed`: what is to be mended first."""

@@ -37,7 +37,9 @@ def escape(text: str) -> Markup:
     that are none are spelled out. Markup stays as it is."""
     if isinstance(text, Markup):
         return text
-    shown = "".join(f"\\u{ord(one):04x}" if unicodedata.category(one) == "Cn" else one for one in clean(text))
+    shown = clean(text)
+    if not shown.isprintable():
+        shown = "".join(f"\\u{ord(one):04x}" if unicodedata.category(one) == "Cn" else one for one in shown)
     return Markup(html.escape(shown))
 
 

@@ -124,6 +124,7 @@ class Verdict:
     notes: tuple[str, ...] = ()  # told to the reader, whatever the outcome; they cost nothing
     cost: float = 0.0  # seconds that the server made the checker wait
     failure: Failure | None = field(default=None, repr=False)  # why, with its evidence
+    mend_first: tuple[str, ...] = ()  # ids of the checks at the root of it, where it was skipped because of them
     told: Told | None = None  # all that is said of it, where it failed
 
 

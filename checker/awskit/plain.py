@@ -19,6 +19,8 @@ def clean(text: str) -> str:
     """Text that does nothing but stand there: control and format characters (also those that turn the direction of
     writing) as \\xHH or \\uHHHH, and the # that begins a CI runner's command, too; line feeds and tabs stay."""
     text = _COMMAND.sub(r"\\x23", text)
+    if text.isprintable():  # nearly all text is, and is asked so at once
+        return text
     return "".join(
         character
         if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
@@ -28,9 +30,24 @@ def clean(text: str) -> str:
 
 
 def cut(text: str, lines: int = LINES, width: int = WIDTH) -> list[str]:
-    """The lines of `text`, cleaned, so many that a person reads them; says where something is left out."""
-    found = clean(text).strip("\n").split("\n")
-    if len(found) > lines:
+    """The lines of `text`, cleaned, so many that a person reads them; says where something is left out. What is left
+    out is not looked at: gigabytes cost nothing."""
+    text = text.strip("\n")
+    count = text.count("\n") + 1
+    if count > lines:
         half = lines // 2
-        found = [*found[:half], f"[… {len(found) - 2 * half} lines left out …]", *found[-half:]]
-    return [line if len(line) <= width else f"{line[:width]}[… {len(line) - width} more]" for line in found]
+        begin, end = text.split("\n", half)[:half], text.rsplit("\n", half)[-half:]
+        found = [*begin, f"[… {count - 2 * half} lines left out …]", *end]
+    else:
+        found = text.split("\n")
+    return [_cut_line(one, width) for one in found]
+
+
+def line(text: str, width: int = WIDTH) -> str:
+    """The first line of `text`, cleaned and cut; says where there are more."""
+    first, more, _ = text.strip("\n").partition("\n")
+    return _cut_line(first, width) + (" […]" if more else "")
+
+
+def _cut_line(text: str, width: int) -> str:
+    return clean(text) if len(text) <= width else f"{clean(text[:width])}[… {len(text) - width} more]"

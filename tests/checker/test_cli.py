@@ -44,6 +44,7 @@ NOT_ALLOWED = Path(__file__).with_name("without_namespaces.py")
         (("grade", PLAIN, BROKEN, "--annotate"), "for the repository of one submission"),
         (("grade", PLAIN, BROKEN, "--code-quality", "/tmp/quality.json"), "for the repository of one submission"),
         (("grade", PLAIN, "--code-quality", "/no/such/folder/x.json"), "there is no such folder"),
+        (("grade", PLAIN, BROKEN, "--html", "/tmp/page.html"), "for several there is --out"),
         (("grade", PLAIN, "/no/such/place"), "is not there"),
     ],
 )
@@ -57,8 +58,9 @@ def test_wrong_usage_is_exit_code_2_and_one_clear_line(arguments: tuple[object, 
 
 def test_help_names_every_option_and_exit_code() -> None:
     text = awscheck("grade", "--help").text
-    for name in ("--rubric", "--only", "--list", "--seed", "--out", "--json", "--junit", "--keep", "--jobs",
-                 "--lang", "--stage", "--annotate", "--code-quality", "--require-isolation", "--verbose", "exit codes"):
+    for name in ("--rubric", "--only", "--list", "--seed", "--out", "--json", "--junit", "--html", "--keep",
+                 "--jobs", "--lang", "--stage", "--annotate", "--code-quality", "--require-isolation",
+                 "--verbose", "exit codes"):
         assert name in text
 
 
@@ -90,7 +92,8 @@ def test_the_same_seed_gives_the_same_marks_and_contents(tmp_path: Path) -> None
         done = awscheck("grade", PLAIN, "--seed", 7, "--only", 13, 27, "--keep", "--out", tmp_path / name)
         assert done.code == 0, done.text + done.errors
         lines = (tmp_path / name / "journal.jsonl").read_text().splitlines()
-        assert set(os.listdir(tmp_path / name)) >= {"report.txt", "results.json", "junit.xml", "submission"}
+        files = set(os.listdir(tmp_path / name))
+        assert files >= {"report.txt", "page.html", "results.json", "junit.xml", "submission"}
         verdicts = [{**json.loads(line), "seconds": 0, "cost": 0} for line in lines]
         journals.append(sorted(verdicts, key=lambda verdict: verdict["check"]))
         checks = [verdict["check"] for verdict in verdicts]

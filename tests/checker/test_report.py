@@ -11,7 +11,7 @@ import pytest
 from awskit import junit
 from awskit.grade import CHECKS
 from awskit.model import Outcome, Verdict
-from awskit.plain import LINES, WIDTH, clean, cut
+from awskit.plain import LINES, WIDTH, clean, cut, line
 from awskit.report import gradescope, table
 from awskit.results import ItemResult, Report
 from awskit.rubric import Item, Rubric
@@ -160,4 +160,7 @@ def test_long_text_is_cut_in_the_middle_and_says_so() -> None:
     assert lines[0] == "0"
     assert lines[-1] == "999"
     assert lines[LINES // 2] == f"[… {1000 - LINES} lines left out …]"
+    assert cut("\n0\n1\n2\n3\n4\n", lines=4) == ["0", "1", "[… 1 lines left out …]", "3", "4"]
+    assert line("one\x1b\ntwo") == "one\\x1b […]"
+    assert line("onetwo\n", 3) == "one[… 3 more]"
     assert cut("x" * (WIDTH + 7)) == ["x" * WIDTH + "[… 7 more]"]

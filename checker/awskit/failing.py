@@ -1,0 +1,181 @@
+"""One failure as the page shows it: the picture of its exchange with the bytes beside it, what was done, got and
+expected, the misconception that it fits, the line of the submission, and the command that shows it again.
+"""
+
+from __future__ import annotations
+
+from . import picture
+from .markup import Content, Markup, element, join
+from .model import Verdict
+from .plain import cut, line
+from .texts import Texts
+from .told import Cause, Difference, Frame, Told
+
+PER_ROW = 4  # bytes of each side in a row of the columns: so both stand side by side on a telephone
+
+
+def told_of(verdict: Verdict) -> Told:
+    """What is told of a failed verdict; where nobody has told of it, what the check itself said."""
+    check = verdict.check
+    return verdict.told or Told(
+        check.id, check.title, check.rules, 0, verdict.reason, verdict.got, verdict.expected, "", None, (), 0, 0, False,
+        verdict.exchange, None, None, "", verdict.server_log,
+    )  # fmt: skip
+
+
+def body(told: Told, texts: Texts, id: str, belongs: str) -> Markup:
+    """All that unfolds below a failure's title. `id` is the beginning of its elements' ids; `belongs` says which check
+    it is, and of which items."""
+    return element(
+        "div",
+        _evidence(told, texts, id),
+        _said(told, texts),
+        _cause(told.cause, texts),
+        _place(told.frame, texts),
+        _again(told.again, texts),
+        _table(told, texts),
+        _folded(texts("page.exchange"), told.exchange),
+        _folded(texts("page.log"), told.log),
+        element("p", belongs, class_="belongs"),
+        class_="failure",
+    )
+
+
+def words(told: Told, texts: Texts, belongs: str) -> Markup:
+    """The same without picture, tables and logs, for a page that is full: a few thousand bytes at most."""
+    left_out = element("p", texts("page.no_room"), class_="soft")
+    last = element("p", belongs, class_="belongs")
+    done = element("dl", _term(texts("page.done"), line(told.done, 200)), class_="said")
+    return element("div", left_out, done, _again(line(told.again, 200), texts), last, class_="failure")
+
+
+def _evidence(told: Told, texts: Texts, id: str) -> Markup | None:
+    parts = []
+    if told.moments:
+        caption = texts("page.caption_traced" if told.traced else "page.caption")
+        parts.append(element("figure", element("figcaption", caption), picture.draw(told, texts, id)))
+    if told.difference:
+        parts.append(element("div", bytes_table(told.difference, texts), class_="scroll"))
+    return element("div", parts, class_="evidence both" if len(parts) > 1 else "evidence") if parts else None
+
+
+def _said(told: Told, texts: Texts) -> Markup:
+    rows = [("done", told.done), ("got", told.got), ("expected", told.expected), ("ending", told.ending)]
+    return element("dl", [_term(texts(f"page.{key}"), text) for key, text in rows if text], class_="said")
+
+
+def _term(name: str, text: str) -> Markup:
+    lines = cut(text)
+    long = len(lines) > 1
+    shown = element("pre", "\n".join(lines), class_="wraps", tabindex="0") if long else lines[0]
+    return join(element("dt", name), element("dd", shown))
+
+
+def _cause(cause: Cause | None, texts: Texts) -> Markup | None:
+    if cause is None:
+        return None
+    name, sentences = texts.cause(cause.id, cause.name, cause.sentences)
+    read = element("p", texts("page.read", where=line(", ".join(cause.read))), class_="read") if cause.read else None
+    return element(
+        "section",
+        element("h4", texts("page.cause")),
+        element("p", element("strong", _capital(line(name)))),
+        element("p", " ".join(line(sentence) for sentence in sentences)),
+        read,
+        class_="cause",
+    )
+
+
+def _place(frame: Frame | None, texts: Texts) -> Markup | None:
+    if frame is None:
+        return None
+    where = f"{line(frame.file)}:{frame.line}"
+    if frame.function:
+        where = texts("page.in_function", where=where, function=line(frame.function))
+    width = max((len(str(number)) for number, _ in frame.source), default=0)
+    lines = [_source_line(number, text, width, number == frame.line) for number, text in frame.source]
+    source = element("pre", lines, tabindex="0") if lines else None
+    return element(
+        "section",
+        element("h4", texts("page.place")),
+        element("p", element("code", where), f": {line(frame.what)}" if frame.what else None),
+        source,
+        class_="place",
+    )
+
+
+def _source_line(number: int, text: str, width: int, here: bool) -> Markup:
+    """A line with its number; the one that is meant has an arrow before it, and a ground of its own."""
+    mark = "→" if here else " "
+    shown = join(element("span", f"{mark} {number:{width}}  ", class_="line"), line(text))
+    return join(element("span", shown, class_="here") if here else shown, "\n")
+
+
+def _again(command: str, texts: Texts) -> Markup | None:
+    if not command:
+        return None
+    copy = element("button", texts("page.copy"), type="button", hidden=True, data_does="copy",
+                   data_done=texts("page.copied"))  # fmt: skip
+    row = element("div", element("pre", "\n".join(cut(command, width=2000)), tabindex="0"), copy, class_="row")
+    return element("section", element("h4", texts("page.again")), row, class_="again")
+
+
+def _table(told: Told, texts: Texts) -> Markup | None:
+    if not told.moments:
+        return None
+    return _part(texts("page.as_table"), element("div", picture.table(told, texts), class_="scroll", tabindex="0"))
+
+
+def _folded(title: str, text: str) -> Markup | None:
+    return _part(title, element("pre", "\n".join(cut(text)), tabindex="0")) if text.strip() else None
+
+
+def _part(title: str, *content: Content) -> Markup:
+    return element("details", element("summary", title), content, class_="part")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# -- bytes ------------------------------------------------------------------------------------------------------------
+
+
+def bytes_table(difference: Difference, texts: Texts) -> Markup:
+    """Both sides of a difference in hexadecimal digits and as text, row by row. The first byte that differs is set in
+    a box, those after it are underlined."""
+    begins = difference.begins - difference.begins % PER_ROW
+    ends = difference.begins + max(len(difference.got), len(difference.expected), difference.offset - begins + 1)
+    sides = element("tr", element("td"), [element("th", texts(f"page.{side}"), colspan=2, scope="col")
+                                          for side in ("got", "expected")])  # fmt: skip
+    rows = [_row(difference, at, texts) for at in range(begins, ends, PER_ROW)]
+    caption = element("caption", texts("page.first_difference", offset=difference.offset))
+    return element("table", caption, element("thead", sides), element("tbody", rows), class_="bytes")
+
+
+def _row(difference: Difference, at: int, texts: Texts) -> Markup:
+    cells = [element("th", texts.number(at), scope="row")]
+    for own, other in ((difference.got, difference.expected), (difference.expected, difference.got)):
+        places = range(at, at + PER_ROW)
+        digits = [_digits(own, other, place, difference) for place in places]
+        cells.append(element("td", [join(digit, " " if number + 1 < PER_ROW else "")
+                                    for number, digit in enumerate(digits)]))  # fmt: skip
+        cells.append(element("td", "".join(_letter(own, place - difference.begins) for place in places),
+                             class_="letters"))  # fmt: skip
+    return element("tr", cells)
+
+
+def _digits(own: bytes, other: bytes, place: int, difference: Difference) -> Markup | str:
+    """The two digits of the byte at `place`; where this side ends, two dots, and nothing after them."""
+    index = place - difference.begins
+    shown = f"{own[index]:02x}" if 0 <= index < len(own) else "··" if place == difference.offset else "  "
+    if place == difference.offset:
+        return element("mark", shown, class_="first")
+    differs = place > difference.offset and index < min(len(own), len(other)) and own[index] != other[index]
+    return element("span", shown, class_="other") if differs else shown
+
+
+def _letter(data: bytes, index: int) -> str:
+    if not 0 <= index < len(data):
+        return " "
+    return chr(data[index]) if 32 <= data[index] < 127 else "."

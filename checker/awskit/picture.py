@@ -1,0 +1,256 @@
+"""The picture of an exchange: time runs down, the client at the left, the server at the right, bytes between them.
+
+        client            server
+           |                 |
+      send |-----85--------->|
+           |                 o  recv -> 85
+           |                 o  sendfile -> 2,629,496
+           |<---2,629,496----|
+      ▌here it went wrong    o  sendfile -> EAGAIN          a band from side to side
+           :  2.0 s later    :
+       end |                 |
+
+It is as wide as the place where it stands: what is horizontal is in percent, and of each text the narrow picture shows
+the beginning only, by a rule of the style (`more`, `less`). Bounded: as many rows as Told has moments, and so many
+characters of each text. The same as a table, nothing shortened, is `table`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .evidence import SENDS
+from .markup import Markup, element, join
+from .plain import line
+from .texts import Texts
+from .told import Moment, Told
+
+CLIENT, SERVER, MIDDLE = "34%", "55%", "44.5%"  # where the two lines of life and the middle between them are
+HEAD, ROW, HALF, FOOT = 30, 34, 22, 10  # heights in pixels: of the names, of a moment, of a gap or a state, of the end
+LEFT = (14, 28)  # characters of a text beside the client's line: in a narrow picture (320 px), in a wide one (640 px)
+RIGHT = (20, 38)  # and beside the server's
+TEXT = 120  # characters of one in the table
+NOTICED_S = 0.02  # a wait that is shown
+CLIENT_CALLS = ("connect", "send", "receive", "pause", "half-close", "reset", "close", "end")
+ENDINGS = ("FIN", "RST")
+
+# Shapes that all pictures of a page use. A pattern tells lost points from earned ones without a colour.
+SHAPES = element(
+    "svg",
+    element(
+        "defs",
+        element("path", id="tip-right", d="M-9,-4.5L0,0L-9,4.5Z"),
+        element("path", id="tip-left", d="M9,-4.5L0,0L9,4.5Z"),
+        element("path", id="cross", d="M-5,-5L5,5M-5,5L5,-5"),
+        element("path", id="diamond", d="M0,-7L7,0L0,7L-7,0Z"),
+        element("path", id="torn", d="M-12,3L-6,-3L0,3L6,-3L12,3"),
+        element("pattern", element("path", d="M0,0V6", class_="hatch"), id="hatch", width=5, height=6,
+                patternUnits="userSpaceOnUse", patternTransform="rotate(45)"),
+    ),
+    class_="defs", aria_hidden="true",
+)  # fmt: skip
+
+
+def draw(told: Told, texts: Texts, id: str) -> Markup:
+    """The picture of a failure's exchange, as an svg element; its title and description have ids that begin by `id`."""
+    return _Picture(told, texts).whole(id)
+
+
+def table(told: Told, texts: Texts) -> Markup:
+    """The moments of an exchange, for those who do not see the picture or want every letter of it."""
+    names = ("when", "who", "what", "result")
+    head = element("tr", [element("th", texts(f"page.{name}"), scope="col") for name in names])
+    rows = [_line(_bounded(moment), texts) for moment in told.moments]
+    if told.moments_cut:
+        left_out = element("td", texts("page.left_out", n=told.moments_cut), colspan=len(names))
+        rows.insert(told.moments_gap, element("tr", left_out))
+    return element("table", element("thead", head), element("tbody", rows), class_="moments")
+
+
+def _line(moment: Moment, texts: Texts) -> Markup:
+    what = " ".join(filter(None, (_name(moment, texts), moment.text, moment.state and f"({moment.state})")))
+    if moment.wrong:
+        what += f" — {texts('page.wrong_here')}"
+    cells = (texts("page.seconds", time=f"{moment.at:.4f}"), texts(f"page.side_{moment.side}"), what, moment.result)
+    return element("tr", [element("td", cell) for cell in cells], class_="at-fault" if moment.wrong else None)
+
+
+def _bounded(moment: Moment) -> Moment:
+    texts = ("call", "text", "result", "state")
+    return replace(moment, **{name: line(getattr(moment, name), TEXT) for name in texts})
+
+
+def _name(moment: Moment, texts: Texts) -> str:
+    """What the client did has a name in the reader's language; the server's calls have their own."""
+    known = moment.side == "client" and moment.call in CLIENT_CALLS
+    return texts("page.client_" + moment.call.replace("-", "_")) if known else moment.call
+
+
+class _Picture:
+    """Drawn from above: `y` is where the next thing comes. Lines of life are put behind all of it at last."""
+
+    def __init__(self, told: Told, texts: Texts) -> None:
+        self.told, self.texts = told, texts
+        self.y = HEAD
+        self.parts: list[Markup] = []
+        self.lines: list[Markup] = []
+        self.state = ""
+        self.before = 0.0
+        self.begun = HEAD - 8  # where the lines of life go on
+
+    def whole(self, id: str) -> Markup:
+        """All of it."""
+        for number, moment in enumerate(self.told.moments):
+            if self.told.moments_cut and number == self.told.moments_gap:
+                self._left_out()
+            elif moment.at - self.before >= NOTICED_S:
+                self._wait(moment.at - self.before)
+            self.before = moment.at
+            self._moment(_bounded(moment))
+        self._live(self.y + FOOT)
+        head = [
+            element("text", self.texts(f"page.{who}"), x=at, dx=shift, y=14, class_=f"head {side}")
+            for who, at, shift, side in (("the_client", CLIENT, 10, "left"), ("the_server", SERVER, -10, "right"))
+        ]
+        return element(
+            "svg",
+            element("title", self.texts("page.picture", title=line(self.told.title)), id=f"{id}-title"),
+            element("desc", self._description(), id=f"{id}-desc"),
+            self.lines, head, self.parts,
+            class_="exchange", width="100%", height=self.y + FOOT, role="img",
+            aria_labelledby=f"{id}-title {id}-desc",
+        )  # fmt: skip
+
+    def _description(self) -> str:
+        wrong = [f"{_name(moment, self.texts)} {moment.result or moment.text}".strip()
+                 for moment in map(_bounded, self.told.moments) if moment.wrong]  # fmt: skip
+        wrong = [f"{self.texts('page.wrong_here')}: {text}" for text in wrong]
+        said = [line(self.told.done), line(self.told.ending), *wrong]
+        return ". ".join(filter(None, said)) + "."
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    def _moment(self, moment: Moment) -> None:
+        if moment.wrong:
+            self._wrong(moment)
+        middle = self.y + ROW / 2
+        {"client": self._client, "fault": self._fault, "kernel": self._kernel}.get(moment.side, self._server)(
+            moment, middle
+        )
+        self.y += ROW
+        if moment.state and moment.state != self.state:
+            self._right(f"→ {moment.state}", self.y + 11, "state")
+            self.y += HALF
+            self.state = moment.state
+
+    def _client(self, moment: Moment, y: float) -> None:
+        up = moment.call in ("connect", "send", "half-close", "reset", "close")
+        down = moment.result in ENDINGS or (moment.count > 0 and not up and not self.told.traced)
+        amount = moment.result if moment.result in ENDINGS else self._amount(moment)
+        if up:
+            amount = {"half-close": "FIN", "close": "FIN", "reset": "RST"}.get(moment.call, amount)
+            self._arrow(True, y, amount, amount == "RST")
+        elif down:
+            self._arrow(False, y, amount, amount == "RST")
+        else:
+            self.parts.append(element("circle", cx=CLIENT, cy=y, r=4, class_="dot-client"))
+        detail = moment.text or (self._bytes(moment) if moment.count else "")
+        self._left(_name(moment, self.texts), detail, y)
+
+    def _server(self, moment: Moment, y: float) -> None:
+        if moment.count > 0 and moment.call in SENDS:
+            self._arrow(False, y, self._amount(moment), False)
+        else:
+            kind = "none" if moment.result.isupper() else "dot-server"  # an error by its name: EAGAIN
+            self.parts.append(element("circle", cx=SERVER, cy=y, r=4, class_=kind))
+        said = f"{moment.call} → {moment.result}" if moment.result else moment.call
+        self._right(said, y - 2, "call")
+        self._right(moment.text, y + 13, "detail")
+
+    def _fault(self, moment: Moment, y: float) -> None:
+        self.parts.append(element("use", href="#diamond", x=SERVER, y=y, class_="fault-mark"))
+        self._right(self.texts("page.fault", call=moment.call), y - 2, "call fault", 8)
+        self._right(f"{moment.text} → {moment.result}" if moment.result else moment.text, y + 13, "fault", 8)
+
+    def _kernel(self, moment: Moment, y: float) -> None:
+        self.parts.append(element("use", href="#cross", x=SERVER, y=y, class_="wrong-line"))
+        self._right(f"{moment.call} → {moment.result}" if moment.result else moment.call, y - 2, "call")
+        self._right(moment.text, y + 13, "detail")
+
+    def _wrong(self, moment: Moment) -> None:
+        """A band from side to side, and in words on the side that is free."""
+        self.parts.append(element("rect", x=0, y=self.y, width="100%", height=ROW, class_="wrong-band"))
+        self.parts.append(element("rect", x=0, y=self.y, width=4, height=ROW, class_="wrong-edge"))
+        # The lines of life go on over the band.
+        self._live(self.y)
+        self._live(self.y + ROW, self.parts)
+        words, y = self.texts("page.wrong_here"), self.y + ROW / 2 + 4
+        if moment.side == "client":
+            self._right(words, y, "wrong")
+        else:
+            self._text(CLIENT, -12, words, y, "left wrong", LEFT)
+
+    def _wait(self, seconds: float) -> None:
+        self._live(self.y)
+        time = self.texts.number(round(seconds, 1 if seconds >= 1 else 2))
+        self._between(self.texts("page.later", time=time), "waits")
+
+    def _left_out(self) -> None:
+        self._live(self.y)
+        for at in (CLIENT, SERVER):
+            self.parts.append(element("use", href="#torn", x=at, y=self.y + HALF / 2, class_="torn"))
+        self._between(self.texts("page.left_out_short", n=self.told.moments_cut), "none")
+
+    def _between(self, words: str, line: str) -> None:
+        middle = self.y + HALF / 2 + 4
+        self.parts.append(element("text", words, x=MIDDLE, y=middle, class_="amount gap"))
+        self._live(self.y + HALF, line=line)
+        self.y += HALF
+
+    # -- pieces -------------------------------------------------------------------------------------------------------
+
+    def _live(self, until: float, into: list[Markup] | None = None, line: str = "") -> None:
+        """Both lines of life, from where they ended down to here; where time is left out there are none."""
+        if line != "none" and until > self.begun:
+            (self.lines if into is None else into).extend(
+                element("line", x1=at, x2=at, y1=self.begun, y2=until, class_=f"life {line}".strip())
+                for at in (CLIENT, SERVER)
+            )
+        self.begun = until
+
+    def _arrow(self, up: bool, y: float, amount: str, broken: bool) -> None:
+        """Bytes on their way, slanting down as time goes on, with their number; a reset ends in a cross."""
+        begin, end = (CLIENT, SERVER) if up else (SERVER, CLIENT)
+        kind, tip = ("up", "right") if up else ("down", "left")
+        self.parts.append(element("line", x1=begin, x2=end, y1=y - 3, y2=y + 3, class_=f"bytes-{kind}"))
+        if broken:
+            self.parts.append(element("use", href="#cross", x=end, y=y + 3, class_="wrong-line"))
+        else:
+            self.parts.append(element("use", href=f"#tip-{tip}", x=end, y=y + 3, class_=f"tip-{kind}"))
+        if amount:
+            self.parts.append(element("text", amount, x=MIDDLE, y=y - 4, class_="amount"))
+
+    def _amount(self, moment: Moment) -> str:
+        return self.texts.number(moment.count) if moment.count else ""
+
+    def _bytes(self, moment: Moment) -> str:
+        return self.texts("page.bytes", n=moment.count)
+
+    def _left(self, name: str, detail: str, y: float) -> None:
+        self._text(CLIENT, -12, name, y - 2 if detail else y + 4, "left call", LEFT)
+        self._text(CLIENT, -12, detail, y + 13, "left detail", LEFT)
+
+    def _right(self, text: str, y: float, kind: str, further: int = 0) -> None:
+        self._text(SERVER, 12 + further, text, y, kind, RIGHT)
+
+    def _text(self, x: str, dx: int, text: str, y: float, kind: str, room: tuple[int, int]) -> None:
+        """A line of text: cut to what a narrow picture has room for, and to what a wide one has."""
+        narrow, wide = room
+        if not text:
+            return
+        shown: Markup | str = text
+        if len(text) > narrow:
+            rest = text[narrow - 1 :] if len(text) <= wide else text[narrow - 1 : wide - 1] + "…"
+            ends = element("tspan", rest, class_="more"), element("tspan", "…", class_="less")
+            shown = join(text[: narrow - 1], ends)
+        self.parts.append(element("text", shown, x=x, dx=dx, y=y, class_=kind))
