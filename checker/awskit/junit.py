@@ -68,7 +68,7 @@ def _case(report: Report, result: ItemResult, verdict: Verdict) -> ElementTree.E
     if verdict.outcome is not Outcome.PASSED:
         found = ElementTree.SubElement(case, _ELEMENTS[verdict.outcome], message=_text(cut(verdict.reason)[0]))
         if verdict.outcome is not Outcome.SKIPPED:
-            found.text = _text("\n".join(explanation(report, result, verdict)))
+            found.text = _text("\n".join(explanation(report, verdict)))
     return case
 
 

@@ -7,10 +7,10 @@ start of a line, where a terminal or a CI runner could take it for a command.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from . import told_text
 from .model import Outcome, Verdict
 from .plain import clean, cut
 from .results import ItemResult, Report
@@ -26,33 +26,18 @@ def details(report: Report, result: ItemResult) -> Iterator[str]:
         if verdict.outcome is not Outcome.PASSED:
             yield f"{verdict.check.id} {texts(f'report.{verdict.outcome.value}')}: {cut(verdict.reason)[0]}"
             if verdict.outcome is not Outcome.SKIPPED:
-                yield from explanation(report, result, verdict)
+                yield from explanation(report, verdict)
         yield from (f"{verdict.check.id}: {texts('report.note')}: {cut(note)[0]}" for note in verdict.notes)
 
 
-def explanation(report: Report, result: ItemResult, verdict: Verdict) -> Iterator[str]:
+def explanation(report: Report, verdict: Verdict) -> Iterator[str]:
     """All there is to know of a verdict that is `failed` or `error`, beside its reason."""
-    for title, text in (("expected", verdict.expected), ("got", verdict.got), ("likely", verdict.likely),
-                        ("exchange", verdict.exchange), ("the server said", verdict.server_log)):  # fmt: skip
-        if text.strip():
-            yield from _block(title, text)
-    if verdict.outcome is Outcome.FAILED:
-        yield f"  rule {', '.join(verdict.check.rules)} of the contract; again: {_again(report, result)}"
-
-
-def _block(title: str, text: str) -> Iterator[str]:
-    lines = cut(text)
-    if len(lines) == 1:
-        yield f"  {title}: {lines[0]}"
-    else:
-        yield f"  {title}:"
-        yield from (f"    | {line}" for line in lines)
-
-
-def _again(report: Report, result: ItemResult) -> str:
-    rubric = f" --rubric {shlex.quote(report.rubric.name)}" if report.rubric.name not in ("", "assignment") else ""
-    what = f"--seed {report.seed} --only {result.item.number}"
-    return clean(f"awscheck grade {shlex.quote(report.submission)}{rubric} {what}")
+    texts = load(report.language)
+    if verdict.told is not None:
+        yield from told_text.lines(verdict.told, texts)
+        return
+    for title, text in (("expected", verdict.expected), ("got", verdict.got), ("log", verdict.server_log)):
+        yield from told_text.block(texts(f"failure.{title}"), "\n".join(cut(text)))
 
 
 def table(report: Report, *, verbose: bool = False) -> str:
@@ -163,7 +148,6 @@ def record(verdict: Verdict) -> dict[str, Any]:
         "reason": "\n".join(cut(verdict.reason)),
         "expected": "\n".join(cut(verdict.expected)),
         "got": "\n".join(cut(verdict.got)),
-        "likely": "\n".join(cut(verdict.likely)),
         "notes": [clean(note) for note in verdict.notes],
         "cost": round(verdict.cost, 3),
     }

@@ -88,6 +88,7 @@ class Sample:
         known = set(self.expected["fails"])
         found = [f"passes, and must fail: {check} ({outcomes.get(check)})" for check in sorted(known - failed)]
         found += [f"fails besides: {check}: {_reason(graded, check)}" for check in sorted(failed - known)]
+        found += [wrong for check in sorted(known & failed) if (wrong := self._otherwise(graded, check))]
         shown = graded.text + "".join(_shown(graded, check) for check in known)
         texts = [*self.expected.get("message", []), *self.expected.get("notes", [])]
         found += [f"the report does not contain {text!r}" for text in texts if text not in shown]
@@ -96,6 +97,14 @@ class Sample:
         if known and not any(test["score"] < test["max_score"] for test in graded.results["tests"]):
             found.append("costs nothing")
         return found
+
+    def _otherwise(self, graded: Graded, check: str) -> str:
+        """What is wrong with the cause that is told of this check's failure, or ""."""
+        told = next(verdict["told"] for verdict in _verdicts(graded) if verdict["check"] == check)
+        cause = told["cause"]["id"] if told and told["cause"] else "not recognised"
+        expected = self.expected["cause"]
+        right = cause in ([expected] if isinstance(expected, str) else expected)
+        return "" if right else f"{check}: the cause that is told is {cause!r}, and it is {expected!r}"
 
     def _differences_of_null(self, name: str, graded: Graded, outcomes: dict[str, str]) -> list[str]:
         if name == "assignment":

@@ -89,7 +89,7 @@ def test_a_defect_costs_its_points_of_the_published_list(sample: Sample, grading
 
 def test_a_sample_that_is_not_as_known_is_told() -> None:
     """The comparison can fail, in each of its ways."""
-    verdict = {"check": "static.small_equal", "outcome": "passed", "reason": ""}
+    verdict = {"check": "static.small_equal", "outcome": "passed", "reason": "", "told": None}
     test = {"number": "1", "score": 1, "max_score": 1, "extra_data": {"checks": [verdict]}}
     graded = Graded(0, "text", "", {"score": 1, "tests": [test]})
 
@@ -107,5 +107,10 @@ def test_a_sample_that_is_not_as_known_is_told() -> None:
     verdict["outcome"] = "failed"
     assert told("good", "full", full=1) == ["full: failed: static.small_equal"]
     assert "fails besides: static.small_equal: " in told("defect", "full", fails=[])
+    told_wrongly = "static.small_equal: the cause that is told is {!r}, and it is {!r}"
+    for cause, expected, wrong in (("x", "x", False), ("x", ["y", "x"], False), ("x", "y", True), (None, "y", True)):
+        verdict["told"] = {"cause": {"id": cause} if cause else None}
+        text = told_wrongly.format(cause or "not recognised", expected)
+        assert (text in told("defect", "full", fails=["static.small_equal"], cause=expected)) == wrong
     verdict["outcome"] = "error"
     assert told("good", "full", full=1) == ["full: could not be judged: static.small_equal"]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import toldsample
+
 from awskit import junit
 from awskit.grade import CHECKS
 from awskit.model import Outcome, Verdict
@@ -51,12 +53,28 @@ def test_only_what_failed_or_was_not_tried_costs_points(
 
 
 def test_a_failure_is_told_with_all_that_is_known_and_how_to_have_it_again() -> None:
-    verdict = _verdict(Outcome.FAILED, reason="the reason", got="the got", expected="the rest", likely="the cause")
+    verdict = _verdict(Outcome.FAILED, reason="the reason")
+    verdict.told = toldsample.told()
     report = _report(ItemResult(ITEM, [verdict], _verdict(Outcome.SKIPPED, reason="why not")))
     for text in (table(report), gradescope(report)["tests"][0]["output"]):
-        for part in ("the reason", "got: the got", "expected: the rest", "likely: the cause", "skipped: why not"):
+        for part in (
+            "failed: the reason",
+            "expected: 8,388,608 bytes of body",
+            "got: status 200, 2,629,496 bytes",
+            "how it ended: the connection stayed open",
+            "the body differs from byte 2,629,496 on",
+            "| got: nothing: it has ended",
+            "| expected: 10 11 12 13 14",
+            "sendfile(fd 7 <- fd 8, 5,759,112) = EAGAIN   <-- here it went wrong",
+            "likely cause: stuck after the first EAGAIN",
+            "| To read: epoll(7); send(2)",
+            "where: aws.c:211 (send_body)",
+            "| >  211    n = sendfile(s, f);",
+            "the server said: [INFO] listening",
+            "rule S6, S8 of the contract; again: checker/awscheck grade folder --rubric full",
+            "skipped: why not",
+        ):
             assert part in text
-        assert "awscheck grade 'a folder' --seed 9 --only 17" in text
     assert "0 of 5 points" in table(report)
 
 
@@ -107,7 +125,9 @@ def test_told_in_detail_every_check_has_its_seconds() -> None:
 
 def test_junit_is_xml_with_a_case_for_each_check(tmp_path: Path) -> None:
     evil = "]]><x a='\"&\x00\ufffe\ud800\x1b"
+    shown = "]]><x a='\"&\\x00\ufffd\\ud800\\x1b"
     failed = _verdict(Outcome.FAILED, reason=evil, got=evil, server_log=evil)
+    failed.told = replace(toldsample.told(), got=clean(evil), log=clean(evil))
     skipped = Verdict(CHECKS["static.large_equal"], Outcome.SKIPPED, reason="why not")
     error = Verdict(CHECKS["dynamic.large_equal"], Outcome.ERROR, reason="no tracer", notes=(evil,))
     passed = Verdict(CHECKS["connect.one"], Outcome.PASSED, seconds=0.5)
@@ -120,12 +140,11 @@ def test_junit_is_xml_with_a_case_for_each_check(tmp_path: Path) -> None:
         "tests": "4", "failures": "1", "errors": "1", "skipped": "1"}  # fmt: skip
     cases = {(case.get("name") or "").partition(":")[0]: case for case in suite.iter("testcase")}
     assert list(cases) == ["static.small_equal", "static.large_equal", "dynamic.large_equal", "connect.one"]
-    shown = "]]><x a='\"&\\x00\ufffd\\ud800\\x1b"
     failure = cases["static.small_equal"].find("failure")
     assert failure is not None
     assert failure.get("message") == shown
     assert f"got: {shown}" in (failure.text or "")
-    assert "--only 17" in (failure.text or "")
+    assert "--only pieces.static_slow_reader" in (failure.text or "")
     assert [child.tag for child in cases["static.large_equal"]] == ["skipped"]
     assert [child.tag for child in cases["dynamic.large_equal"]] == ["error"]
     assert list(cases["connect.one"]) == []
