@@ -50,4 +50,5 @@ def line(text: str, width: int = WIDTH) -> str:
 
 
 def _cut_line(text: str, width: int) -> str:
-    return clean(text) if len(text) <= width else f"{clean(text[:width])}[… {len(text) - width} more]"
+    # The blank keeps our bracket apart from a `##` of the text's.
+    return clean(text) if len(text) <= width else f"{clean(text[:width])} [… {len(text) - width} more]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 import toldsample
 
-from awskit import junit
+from awskit import junit, plain
 from awskit.grade import CHECKS
 from awskit.model import Outcome, Verdict
 from awskit.plain import LINES, WIDTH, clean, cut, line
@@ -181,5 +182,20 @@ def test_long_text_is_cut_in_the_middle_and_says_so() -> None:
     assert lines[LINES // 2] == f"[… {1000 - LINES} lines left out …]"
     assert cut("\n0\n1\n2\n3\n4\n", lines=4) == ["0", "1", "[… 1 lines left out …]", "3", "4"]
     assert line("one\x1b\ntwo") == "one\\x1b […]"
-    assert line("onetwo\n", 3) == "one[… 3 more]"
-    assert cut("x" * (WIDTH + 7)) == ["x" * WIDTH + "[… 7 more]"]
+    assert line("onetwo\n", 3) == "one [… 3 more]"
+    assert cut("x" * (WIDTH + 7)) == ["x" * WIDTH + " [… 7 more]"]
+
+
+def test_where_it_is_cut_no_command_comes_to_be() -> None:
+    for command in ("##[error]", "##vso[x]", "##teamcity[x]"):
+        for at in range(len(command) + 1):
+            (shown,) = cut("x" * (WIDTH - at) + command + "y")
+            assert not re.search(r"##(vso|teamcity)?\[", shown)
+
+
+def test_what_is_left_out_of_gigabytes_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[int] = []
+    monkeypatch.setattr(plain, "clean", lambda text: cleaned.append(len(text)) or text)
+    for text in ("x" * 10_000_000, "x\n" * 5_000_000, "\n" * 1000 + "x" * 1_000_000 + "\n" * 1000):
+        assert sum(map(len, cut(text))) < 2 * WIDTH + LINES
+    assert sum(cleaned) < 3 * WIDTH + LINES
