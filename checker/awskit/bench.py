@@ -106,6 +106,16 @@ class Bench(Events):
             self.tally.worked += procfs.run_time_ns(server.pid) / 1e9
             server.stop(self.launcher.farewell)
 
+    @contextlib.contextmanager
+    def once_more(self, name: str) -> Iterator[Bench]:
+        """A bench for the check `name` on the same server. It has told its notes already; what its server sleeps counts
+        for this bench, too."""
+        tally = Tally()
+        try:
+            yield replace(self, name=name, tally=tally, notes=[])
+        finally:
+            self.tally.slept += tally.slept
+
     @property
     def faults(self) -> Warden:
         """Who delivers the faults that this bench's server was started with."""

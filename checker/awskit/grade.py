@@ -28,7 +28,7 @@ from .results import ItemResult, Report
 from .retrace import Retracer
 from .rubric import Item, Rubric
 from .sandbox import Sandbox
-from .schedule import BUDGET_S, WORKERS, Schedule, cost, in_order, is_about_memory
+from .schedule import BUDGET_S, WORKERS, Schedule, in_order, is_about_memory
 from .server import NoServer
 from .telling import Grading, tell
 from .texts import NO_MEMORY_ERROR
@@ -187,7 +187,7 @@ class Grader:
             else:
                 self._run_on_one(verdict, bench)
         finally:
-            verdict.notes, verdict.cost = tuple(bench.notes), cost(check.id, tally)
+            verdict.notes, verdict.cost = tuple(bench.notes), tally.cost
 
     def _run_on_one(self, verdict: Verdict, bench: Bench) -> None:
         """The same, with the one server for the whole check."""

@@ -11,13 +11,13 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from . import procfs, sanitizer, valgrind
 from .bench import KINDS, NARROW, Bench, request_bytes
 from .boxed import BoxedLauncher
 from .builds import Builds
 from .model import Check, Failure, Trouble, check
-from .tree import Tree
 
 BURST = 240  # requests of a kind
 AT_ONCE = 4
@@ -96,14 +96,14 @@ class Together:
 def _with_valgrind(bench: Bench, checks: Sequence[valgrind.NamedCheck]) -> None:
     """Returns if valgrind finds nothing and the checks (id and function) pass; Failure; Trouble if it cannot be."""
     launcher, builds = _boxed(bench)
-    valgrind.judge(launcher.of(builds.transparent()), bench.tree, bench.seed, checks)
+    valgrind.judge(launcher.of(builds.transparent()), bench, checks)
 
 
 def _with_sanitizer(bench: Bench, checks: Sequence[valgrind.NamedCheck]) -> None:
     """Returns if a sanitizer finds nothing, or the submission cannot be built with one; Failure."""
     launcher, builds = _boxed(bench)
     if program := builds.sanitized():
-        _judge_sanitized(sanitizer.launcher(launcher.of(program)), bench.tree, bench.seed, checks)
+        _judge_sanitized(sanitizer.launcher(launcher.of(program)), bench, checks)
 
 
 Watcher = Callable[[Bench, Sequence[valgrind.NamedCheck]], None]
@@ -116,15 +116,16 @@ def _boxed(bench: Bench) -> tuple[BoxedLauncher, Builds]:
     return bench.launcher, bench.launcher.builds
 
 
-def _judge_sanitized(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Sequence[valgrind.NamedCheck]) -> None:
+def _judge_sanitized(launcher: BoxedLauncher, bench: Bench, checks: Sequence[valgrind.NamedCheck]) -> None:
     """Only what the sanitizer says counts: what it makes of the server otherwise is not the submission's doing."""
-    server = launcher.launch(tree)
+    server = launcher.launch(bench.tree)
+    bench = replace(bench, launcher=launcher, server=server)
     try:
         for name, run in checks:
             if not server.ready():
                 break
-            with contextlib.suppress(Failure):
-                run(Bench(launcher, tree, server, seed, name, launcher.patience))
+            with contextlib.suppress(Failure), bench.once_more(name) as own:
+                run(own)
         found = sanitizer.finding(server)
     finally:
         server.stop(signal.SIGKILL)

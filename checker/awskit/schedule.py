@@ -15,18 +15,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from .vigil import Tally
-
 WORKERS = 3  # checks judged at once, at most: they wait more than they work, but for those under valgrind
 BUDGET_S = 36.0
 MOST_S = 9.0  # what one check counts for, at most: waits that are in vain end after 8 s of sleep in all (vigil.py)
 
 Needs = Callable[[str], Sequence[str]]
-
-
-def cost(name: str, tally: Tally) -> float:
-    """What the servers of the check `name` have cost, in seconds. CPU time under valgrind is valgrind's."""
-    return tally.slept + (0.0 if is_about_memory(name) else tally.worked)
 
 
 def is_about_memory(name: str) -> bool:

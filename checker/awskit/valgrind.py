@@ -17,7 +17,7 @@ import socket
 import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import namespace, procfs
@@ -26,13 +26,16 @@ from .boxed import BoxedLauncher, BoxedServer, Program
 from .model import Failure, Trouble
 from .server import HOST
 from .tree import Tree
+from .vigil import Tally
 
 VALGRIND = "/usr/bin/valgrind"
-PATIENCE = 60.0  # seconds; valgrind makes a server about 20 times slower (measured), and the machine may be busy
+# Seconds; twice that of other checks, and so twice the CPU time that a server may take for the next byte. valgrind
+# makes it about 20 times slower (measured), and it needs microseconds without.
+PATIENCE = 20.0
 MAX_REPORT = 32 << 20  # bytes; valgrind stops by itself after 1,000 different errors
 JOIN_SECONDS = 10.0  # for the rest of a report after the process has gone
 END_SECONDS = 20.0  # for a server to heed a signal, and for the leak search then
-END_CPU_NS = 5_000_000_000  # of CPU time: the leak search of a server takes a tenth of that
+END_CPU_NS = 2_000_000_000  # of CPU time: the leak search of a server takes a quarter of that
 # How a server is asked to end. One that heeds neither gets SIGABRT, after which valgrind still reports.
 END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # The instructions by which a program speaks to valgrind (valgrind.h, amd64): to have its errors not reported, say.
@@ -105,9 +108,10 @@ class _Listener:
         return bytes(self._report)
 
 
-def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[NamedCheck]) -> None:
-    """Run the checks (id and function) on a server under valgrind. Returns if they pass and valgrind has nothing to
-    say; Failure if not, or if the program has kept valgrind from saying it; Trouble if the machine has."""
+def judge(launcher: BoxedLauncher, bench: Bench, checks: Iterable[NamedCheck]) -> None:
+    """Run the checks (id and function) as by `bench`, on a server of `launcher` under valgrind. Returns if they pass
+    and valgrind has nothing to say; Failure if not, or if the program has kept it from saying it; Trouble if the
+    machine has."""
     if not Path(VALGRIND).exists():
         raise Trouble("valgrind is not installed")
     if why := launcher.program.hides_memory():
@@ -117,7 +121,7 @@ def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[Named
     killed = _memory_kills()
     for last in (False, True):
         try:
-            return _judge_once(launcher, tree, seed, list(checks))
+            return _judge_once(launcher, bench, list(checks))
         except _Incomplete as incomplete:
             if _memory_kills() != killed:
                 raise Trouble(f"the machine ran out of memory: {incomplete}") from incomplete
@@ -130,12 +134,12 @@ def judge(launcher: BoxedLauncher, tree: Tree, seed: int, checks: Iterable[Named
                 ) from incomplete
 
 
-def _judge_once(launcher: BoxedLauncher, tree: Tree, seed: int, checks: list[NamedCheck]) -> None:
-    with _started(launcher, tree) as (server, listener):
-        bench = Bench(launcher, tree, server, seed, patience=PATIENCE)
+def _judge_once(launcher: BoxedLauncher, bench: Bench, checks: list[NamedCheck]) -> None:
+    with _started(launcher, bench.tree) as (server, listener):
+        bench = replace(bench, launcher=launcher, server=server, patience=PATIENCE)
         if not server.ready():
             how = "ended" if not server.alive() else "did not listen"
-            errors = _errors(_end(server, listener), server)
+            errors = _errors(_end(server, listener, bench.tally), server)
             raise Failure(f"under valgrind the server {how} at its start", got=_show(errors) or server.log()[-2000:])
         failure = _run(bench, checks)
         for pid in procfs.family(server.pid):
@@ -144,7 +148,7 @@ def _judge_once(launcher: BoxedLauncher, tree: Tree, seed: int, checks: list[Nam
                 who = "replaced itself by" if pid == server.pid else "started"
                 raise Failure(f"the program {who} another (execve), out of valgrind's sight", got=executable,
                               expected="one program")  # fmt: skip
-        errors = _errors(_end(server, listener), server)
+        errors = _errors(_end(server, listener, bench.tally), server)
     if errors:
         first = errors[0]
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
@@ -200,11 +204,14 @@ def _run(bench: Bench, checks: Iterable[NamedCheck]) -> Failure | None:
     failure = None
     for name, run in checks:
         try:
-            run(Bench(bench.launcher, bench.tree, bench.server, bench.seed, name, bench.patience))
+            with bench.once_more(name) as own:
+                run(own)
         except Failure as caught:
             failure = caught
             break
-    unmoved = _Unmoved(bench.server)  # a server that keeps them and sleeps has a leak, which valgrind will tell
+    bench.tally.worked += procfs.run_time_ns(bench.server.pid) / 1e9
+    # A server that keeps them and sleeps has a leak, which valgrind will tell.
+    unmoved = _Unmoved(bench.server, bench.tally)
     with contextlib.suppress(Failure):
         wait_until(lambda: not _clients(bench.server) or unmoved(), bench.patience, "the server lets all clients go")
     return failure
@@ -224,14 +231,15 @@ def _executable(pid: int) -> str:
         return ""
 
 
-def _end(server: BoxedServer, listener: _Listener) -> bytes:
+def _end(server: BoxedServer, listener: _Listener, tally: Tally) -> bytes:
     """Make the server end so that valgrind can report; the report. Its children end first, and one after another,
-    because all write to the one report. Failure if a process outlasts all signals, _Incomplete if one is silent."""
+    because all write to the one report. Failure if a process outlasts all signals,
+    _Incomplete if one is silent."""
     members = [pid for pid in procfs.family(server.pid) if not procfs.ending(pid)]
     silent = 0
     for pid in (*members[1:], *members[:1]):
         ends = listener.ends()
-        _end_process(server, pid)
+        _end_process(server, pid, tally)
         with contextlib.suppress(Failure):
             wait_until(lambda: listener.ends() > ends, JOIN_SECONDS, "the report of a process that has ended")
         silent += listener.ends() == ends
@@ -245,9 +253,9 @@ def _end(server: BoxedServer, listener: _Listener) -> bytes:
     return report
 
 
-def _end_process(server: BoxedServer, pid: int) -> None:
+def _end_process(server: BoxedServer, pid: int, tally: Tally) -> None:
     for number in (*END_SIGNALS, signal.SIGABRT):
-        done = _Unmoved(server)
+        done = _Unmoved(server, tally)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
         with contextlib.suppress(Failure):
@@ -265,10 +273,12 @@ def _end_process(server: BoxedServer, pid: int) -> None:
 
 class _Unmoved:
     """Is true when the server has ended, or will not: it slept at 50 looks in a row, in waits that an event must end
-    (S), or ran for END_CPU_NS. io_destroy(2) and the end of a process also wait, 30 ms and more, but in state D."""
+    (S), or ran for END_CPU_NS. io_destroy(2) and the end of a process also wait, 30 ms and more, but in state D. The
+    CPU time that it takes meanwhile is added to the tally."""
 
-    def __init__(self, server: BoxedServer) -> None:
+    def __init__(self, server: BoxedServer, tally: Tally) -> None:
         self._server = server
+        self._tally = tally
         self._looks = 0
         self._began = self._ran = procfs.run_time_ns(server.pid)
 
@@ -276,6 +286,7 @@ class _Unmoved:
         ran = procfs.run_time_ns(self._server.pid)
         asleep = set(procfs.states(self._server.pid)) == {"S"} and ran == self._ran
         self._looks = self._looks + 1 if asleep else 0
+        self._tally.worked += max(0, ran - self._ran) / 1e9  # a thread that ends takes its time with it
         self._ran = ran
         return self._looks >= 50 or ran - self._began > END_CPU_NS or not self._server.alive()
 

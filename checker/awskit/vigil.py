@@ -55,6 +55,11 @@ class Tally:
     slept: float = 0.0  # while they were waited for
     worked: float = 0.0  # of CPU time; filled in when a server has ended
 
+    @property
+    def cost(self) -> float:
+        """Both together."""
+        return self.slept + self.worked
+
 
 @dataclass(frozen=True)
 class _Sight:

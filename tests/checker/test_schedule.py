@@ -14,8 +14,8 @@ from awskit.grade import BUILD, CHECKS, Grader
 from awskit.model import Outcome
 from awskit.rubric import load
 from awskit.sandbox import Isolation
-from awskit.schedule import BUDGET_S, MOST_S, WORKERS, Schedule, cost, in_order
-from awskit.vigil import STILL_S, Tally
+from awskit.schedule import BUDGET_S, MOST_S, WORKERS, Schedule, in_order
+from awskit.vigil import STILL_S
 from awskit.workplace import working_folder
 
 NEEDS = {"a": (), "b": ("a",), "c": ("a",), "d": ("c", "b"), "e": (), "memory.x": ("a",), "f": ("memory.x",)}
@@ -108,8 +108,3 @@ def test_a_server_that_has_had_its_time_is_not_judged_any_further(
     assert (runs.outcome, listens.outcome, port.outcome) == (Outcome.PASSED, Outcome.PASSED, Outcome.SKIPPED)
     assert runs.cost >= STILL_S
     assert "not tried, because the server has slept and computed" in port.reason
-
-
-def test_sleep_and_cpu_time_cost_but_not_valgrinds() -> None:
-    assert cost("a.b", Tally(slept=1.5, worked=2)) == 3.5
-    assert cost("memory.b", Tally(slept=1.0, worked=60)) == 1.0
