@@ -15,6 +15,9 @@ from typing import TextIO
 from . import annotate, batch, class_page, junit, page, report, roll, texts
 from .audience import STAGES, for_student
 from .boxed import expect_free_port
+from .cases import command as case_command
+from .cases.read import BadCase
+from .cases.target import Unfit
 from .explain import Unknown, contents, explain
 from .grade import CHECKS, Grader
 from .handed_in import ARCHIVES, is_submission
@@ -45,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like ^C: servers killed, folders removed
     try:
         return options.run(options)
-    except (WrongUsage, BadRubric, Unknown) as error:
+    except (WrongUsage, BadRubric, Unknown, BadCase, Unfit) as error:
         print(f"awscheck: {clean(str(error))}", file=sys.stderr)
         return WRONG_USAGE
     except (Trouble, OSError) as error:
@@ -129,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     explaining.add_argument("id", nargs="?", metavar="ID", help="of a check or a misconception, as a report names it")
     _add_language(explaining)
     explaining.set_defaults(run=_explain)
+    case_command.add(commands)
     return parser
 
 

@@ -1,0 +1,341 @@
+"""Does what a case says, step by step, and judges. One thread, one order: what happens before what is the case's.
+
+Nothing here waits for a clock: a step ends when what it waits for has happened, or when what the server itself does
+shows that it is in vain (vigil.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .. import procfs
+from ..bench import Bench, request_bytes
+from ..client import Client
+from ..model import Failure
+from ..reply import Ending, Reply
+from ..transcript import Transcript
+from ..tree import Content, Tree
+from .case import (
+    Answer, Case, Change, ClientStep, Close, Compare, Connect, Get, HalfClose, Receive, Release, Remember, Reset, Send,
+    ServerStep, Silence, Step, Wait, errno_of
+)  # fmt: skip
+from .proof import Delivered, expect_evidence
+from .target import Target
+from .write import step_text
+
+LOOKS = 8  # a figure that stays for so many looks has settled
+
+
+@dataclass
+class Played:
+    """What came of a case on a server. `failure` is None where it holds; `step` is the one that failed, or None: it was
+    what is expected of every case at its end, or the server did not even start."""
+
+    case: Case
+    failure: Failure | None = None
+    step: int | None = None
+    transcripts: tuple[Transcript, ...] = ()
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """In what way it failed: the same for the same mistake, whatever the sizes are. () where it holds."""
+        if self.failure is None:
+            return ()
+        if self.failure.evidence.ended:
+            return ("ended", self.failure.evidence.ended)
+        reply = self.failure.evidence.reply
+        return (self._doing(), *(_nature(reply) if reply else ()))
+
+    def _doing(self) -> str:
+        if self.step is None:
+            return "the end"
+        step = self.case.steps[self.step]
+        word = getattr(step, "event", None) or getattr(step, "what", None) or getattr(step, "figure", "")
+        return f"{type(step).__name__} {word}".strip()
+
+
+def _nature(reply: Reply) -> tuple[str, ...]:
+    """What is wrong with a reply, without its numbers."""
+    wanted = reply.wanted.size if reply.wanted else None
+    length = "" if wanted is None or reply.length == wanted else "short" if reply.length < wanted else "long"
+    differs = "" if reply.difference is None else "other bytes"
+    return (str(reply.status), reply.ending.name, length, differs)
+
+
+def play(case: Case, target: Target) -> Played:
+    """Replay the case. Raises Trouble where it cannot be told, and Unfit."""
+    played = Played(case)
+    try:
+        with target.bench(case) as (bench, witness), contextlib.ExitStack() as stack:
+            player = Player(case, bench, stack)
+            try:
+                player.run(played)
+                if witness:
+                    expect_evidence(case.evidence, witness, player.delivered)
+            finally:
+                played.transcripts = tuple(line.client.transcript for line in player.lines())
+    except Failure as failure:
+        played.failure = failure
+    return played
+
+
+@dataclass
+class _Line:
+    """One connection of a client: what was asked for on it, what the file was then, what was read ahead."""
+
+    client: Client
+    narrow: bool = False
+    asked: str = ""
+    content: Content | None = None
+    by_get: bool = False
+    ahead: list[bytes] = field(default_factory=list)
+
+
+class _Past(Tree):
+    """A tree as it was when a file was asked for."""
+
+    def __init__(self, tree: Tree, target: str, content: Content) -> None:
+        self.__dict__.update(tree.__dict__)
+        self._contents = {**tree._contents, target: content}
+
+
+@dataclass
+class Player:
+    """Plays one case on one server. `stack` ends what is open at the end."""
+
+    case: Case
+    bench: Bench
+    stack: contextlib.ExitStack
+    delivered: list[Delivered] = field(default_factory=list)
+    _clients: dict[str, list[_Line]] = field(default_factory=dict)
+    _figures: dict[str, int] = field(default_factory=dict)
+    _stopped: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def run(self, played: Played) -> None:
+        """All steps, and what holds for every case: the server lives, and the faults have hit it. Raises Failure with
+        the step in `played`, or Trouble."""
+        self.stack.enter_context(self._stopped)
+        for number, step in enumerate(self.case.steps):
+            played.step = number
+            try:
+                _DO[type(step)](self, step)
+            except Failure as failure:
+                failure.reason = f"steps[{number}] ({step_text(step)}): {failure.reason}"
+                raise
+        played.step = None
+        self.bench.expect_alive("all steps were done")
+        if self.case.all_faults and not self.case.may_miss:
+            self.bench.expect_delivered()
+
+    def lines(self) -> Iterator[_Line]:
+        """All connections, in the order of the clients."""
+        for lines in self._clients.values():
+            yield from lines
+
+    # -- clients ------------------------------------------------------------------------------------------------------
+
+    def _of(self, step: ClientStep) -> list[_Line]:
+        """The connections of the step's client, made if it has none yet."""
+        if step.client not in self._clients:
+            self._open(step.client, 1, 0)
+        return self._clients[step.client]
+
+    def _open(self, name: str, count: int, receive_buffer: int) -> None:
+        lines = self._clients[name] = []
+        for _ in range(count):
+            client = self.stack.enter_context(self.bench.connect(rcvbuf=receive_buffer or None))
+            lines.append(_Line(client, bool(receive_buffer)))
+
+    def _connect(self, step: Connect) -> None:
+        self._open(step.client, step.count, step.receive_buffer)
+
+    def _send(self, step: Send | Get) -> None:
+        data = step.data if isinstance(step, Send) else request_bytes(step.target)
+        cuts = range(1, len(data)) if step.each else step.split
+        for line in self._of(step):
+            if isinstance(step, Get):
+                line.asked, line.content = step.target, self.bench.tree.content(step.target)
+            line.by_get = line.by_get or data.startswith(b"GET ")
+            self.bench.send_pieces(line.client, [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)])])
+
+    def _receive(self, step: Receive) -> None:
+        for line in self._of(step):
+            line.ahead.append(line.client.receive_exactly(step.count))
+
+    def _answer(self, step: Answer) -> None:
+        for line in self._of(step):
+            target = step.file or line.asked
+            content = self.bench.tree.content(step.file) if step.file else line.content
+            if line.narrow:
+                line.client.widen()
+            line.client.push_back(b"".join(line.ahead))
+            line.ahead.clear()
+            reply = line.client.read_head()
+            wanted = content if reply.status == 200 else None
+            line.client.read_body(reply, wanted, until_closed=step.ends == "server")
+            tree = _Past(self.bench.tree, target, content) if content else self.bench.tree
+            self._judge(replace(self.bench, tree=tree), step, line, reply, target if content else "")
+            if content and reply.status == 200 and step.expected == 200:
+                self.delivered.append(Delivered(target, content.size, line.client.port))
+
+    def _judge(self, bench: Bench, step: Answer, line: _Line, reply: Reply, target: str) -> None:
+        """`target`: of the file that a 200 must bring, or ""."""
+        done = f"the answer to {line.asked or 'what was sent'}"
+        if step.never and (kept := self.bench.tree.content(step.never)):
+            bench.expect_nothing_of(reply, kept.read(0, 32), done)
+        if step.expected == "refused":
+            bench.expect_refusal(reply, done)
+        elif step.expected == "any":
+            bench.expect_answer(reply, done)
+        elif step.expected == "part":
+            _expect_part(bench, reply, done)
+        elif step.expected == 200 and target:
+            (bench.expect_equal if step.ends == "any" else bench.expect_file)(reply, target)
+        else:
+            if reply.status != step.expected:
+                bench.fail(reply, f"{done}: {reply.outline()}", expected=f"status {step.expected}")
+            if step.ends != "any":
+                bench.expect_closed(reply, done)
+            if line.by_get:
+                bench.expect_whole(reply, done)
+        _expect_head(bench, step, reply, done)
+
+    def _silence(self, step: Silence) -> None:
+        lines = self._of(step)
+        for line in lines:
+            self.bench.wait_consumed(line.client)
+        self.bench.wait_idle("nothing is to be answered")
+        for line in lines:
+            if line.client.has_answer():
+                reply = line.client.reply()
+                self.bench.fail(reply, f"nothing should have come: {reply.outline()}", expected="silence")
+
+    def _wait(self, step: Wait) -> None:
+        clients = [line.client for line in self._of(step)]
+        if step.event == "received":
+            for client in clients:
+                self.bench.wait_consumed(client)
+        elif step.event == "accepted":
+            self.bench.wait_accepted(clients)
+        elif step.event == "released":
+            self.bench.wait_released(clients)
+        else:
+            self.bench.wait_stalled(clients)
+
+    def _leave(self, step: HalfClose | Reset | Close) -> None:
+        for line in self._of(step):
+            {HalfClose: line.client.half_close, Reset: line.client.abort, Close: line.client.close}[type(step)]()
+
+    # -- the server and its files --------------------------------------------------------------------------------------
+
+    def _server(self, step: ServerStep) -> None:
+        if step.what == "stop":
+            self._stopped.enter_context(self.bench.paused())
+        elif step.what == "continue":
+            self._stopped.close()
+        elif step.what == "idle":
+            self.bench.wait_idle("the server has nothing to do")
+        elif step.what == "full":
+            self.bench.wait_full()
+        elif step.what == "reading":
+            self._wait_reading()
+        else:
+            self.bench.expect_alive("so far")
+
+    def _wait_reading(self) -> None:
+        """Wait until all reads that it asks for now are held: it sleeps, and their number stays."""
+        looks, held = 0, -1
+
+        def settled() -> bool:
+            nonlocal looks, held
+            now = self.bench.faults.held() if set(procfs.states(self.bench.server.pid)) <= {"S"} else -1
+            looks, held = (looks + 1 if now == held and now > 0 else 0), now
+            return looks > LOOKS
+
+        self.bench.wait(settled, "the server asks for a read, by io_submit")
+
+    def _change(self, step: Change) -> None:
+        tree = self.bench.tree
+        path = tree.path(step.file)
+        if step.how == "empty":
+            tree.truncate(step.file)
+        elif step.how == "append":
+            with path.open("ab") as stream:
+                stream.write(random.Random(f"{self.case.seed}/more").randbytes(step.size))
+        elif step.how == "replace":
+            tree.text(step.file, random.Random(f"{self.case.seed}/new").randbytes(step.size))
+        else:
+            path.unlink(missing_ok=True)
+            tree.forget(step.file)
+
+    def _release(self, step: Release) -> None:
+        count = None if isinstance(step.count, str) else step.count
+        self.bench.faults.release(count, error=errno_of(step.error), last_first=step.last_first)
+
+    def _figure(self, name: str) -> int:
+        pid = self.bench.server.pid
+        looks: dict[str, Callable[[], int]] = {
+            "descriptors": lambda: len(procfs.descriptors(pid)),
+            "contexts": lambda: procfs.aio_contexts(pid),
+            "memory": lambda: procfs.memory(pid, "RssAnon"),
+            "threads": lambda: len(procfs.states(pid)),
+        }
+        return looks[name]()
+
+    def _remember(self, step: Remember) -> None:
+        self.bench.settled_descriptors()
+        self._figures[step.figure] = self._figure(step.figure)
+
+    def _compare(self, step: Compare) -> None:
+        most = self._figures[step.figure] + step.more
+        try:
+            self.bench.wait(lambda: self._figure(step.figure) <= most, f"at most {most:,} {step.figure}")
+        except Failure as failure:
+            raise self.bench.failure(
+                f"the server has {self._figure(step.figure):,} {step.figure}, and should have {most:,} at most",
+                got=f"{self._figure(step.figure):,}",
+                expected=f"at most {most:,}",
+            ) from failure
+
+
+def _expect_part(bench: Bench, reply: Reply, done: str) -> None:
+    """Bytes of the file and no others, and then the end: of an answer that cannot be completed."""
+    if reply.ending not in (Ending.FIN, Ending.RST):
+        bench.fail(reply, f"{done}: {reply.outline()}", expected="the end of the connection")
+    if reply.difference is not None:
+        bench.fail(reply, f"{done}: {reply.outline()}", expected="no bytes but those of the file")
+
+
+def _expect_head(bench: Bench, step: Answer, reply: Reply, done: str) -> None:
+    """What the step asks of the fields, and of the grammar."""
+    for name, value in step.fields:
+        got = reply.head.field(name) if reply.head else None
+        if got is None or got.lower() != value.lower():
+            shown = "missing" if got is None else repr(got)
+            bench.fail(reply, f"{done}: {name} is {shown}", got=str(got), expected=f"{name}: {value}")
+    if step.grammar and (reply.head is None or reply.head.faults):
+        faults = "; ".join(reply.head.faults) if reply.head else reply.outline()
+        bench.fail(reply, f"{done}: {faults}", expected="a head by the grammar of RFC 9112")
+
+
+_DO: dict[type[Step], Callable[[Player, Any], None]] = {
+    Connect: Player._connect,
+    Send: Player._send,
+    Get: Player._send,
+    Receive: Player._receive,
+    Answer: Player._answer,
+    Silence: Player._silence,
+    Wait: Player._wait,
+    HalfClose: Player._leave,
+    Reset: Player._leave,
+    Close: Player._leave,
+    ServerStep: Player._server,
+    Change: Player._change,
+    Release: Player._release,
+    Remember: Player._remember,
+    Compare: Player._compare,
+}

@@ -1,0 +1,75 @@
+"""Reading a case file. What is wrong with one is said with line and field: `a.toml:12: steps[3].send: …`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from . import places
+from .case import Case
+from .kinds import Bad, read_fields
+from .sound import expect_sound
+
+TEXT_MOST = 1 << 20  # bytes of a case file: no text that a person writes is longer
+
+
+class BadCase(Exception):
+    """A case file that cannot be used; the text says where and why."""
+
+
+def read(path: Path) -> Case:
+    """The case in the file `path`. Raises BadCase."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(TEXT_MOST + 1)
+    except OSError as error:
+        raise BadCase(f"{path}: {error.strerror}") from error
+    if len(data) > TEXT_MOST:
+        raise BadCase(f"{path}: longer than {TEXT_MOST:,} bytes: no case file")
+    try:
+        return parse(data.decode(), str(path))
+    except UnicodeDecodeError as error:
+        raise BadCase(f"{path}: not UTF-8: {error}") from error
+
+
+def parse(text: str, name: str) -> Case:
+    """The case in a text; `name` stands for the file in messages. Raises BadCase."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadCase(f"{name}: {error}") from error
+    except RecursionError as error:
+        raise BadCase(f"{name}: nested too deep") from error
+    try:
+        return from_table(table)
+    except Bad as bad:
+        raise BadCase(f"{name}:{_line(text, bad.within)}: {_spelled(bad.within)}{bad}") from bad
+
+
+def from_table(table: dict[str, Any]) -> Case:
+    """The case that a table of TOML's values describes. Raises Bad."""
+    case = read_fields(Case, table)
+    expect_sound(case)
+    return case
+
+
+def lines_of_steps(text: str) -> list[int]:
+    """At which line of a case file each step stands."""
+    found = places.lines(text)
+    return [line for path, line in found.items() if len(path) == 2 and path[0] == "steps"]
+
+
+def _line(text: str, within: tuple[str | int, ...]) -> int:
+    """The line of the value, or of the nearest that holds it and has a line."""
+    found = places.lines(text)
+    while within and within not in found:
+        within = within[:-1]
+    return found.get(within, 1)
+
+
+def _spelled(within: tuple[str | int, ...]) -> str:
+    text = ""
+    for part in within:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if part.isidentifier() else f".{ascii(part)}"
+    return f"{text.lstrip('.')}: " if text else ""

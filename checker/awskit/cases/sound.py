@@ -1,0 +1,182 @@
+"""What no case may say although each of its values may stand there: steps that cannot be done, more than a machine
+should be asked for, and ways out of the tree.
+
+A link is followed by the server, and what a server serves the replay reads: so a link leads to a place in the tree,
+whatever else is there. Nothing of a case names an address: its clients can reach its server only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..bench import request_bytes
+from .case import (
+    MIB, Answer, Case, Change, ClientStep, Close, Compare, Connect, Get, Hold, Link, Receive, Refuse, Release, Remember,
+    Reset, Send, ServerStep, Silence, Special, Wait
+)  # fmt: skip
+from .kinds import Bad
+
+TREE_MOST = 1024 * MIB  # of all files, sparse ones left out
+CONNECTIONS_MOST = 1000
+SENT_IN_ALL = 16 * MIB
+
+
+def expect_sound(case: Case) -> None:
+    """Bad if the case as a whole cannot be, with the place in it."""
+    _expect_tree(case)
+    for number, fault in enumerate(case.faults):
+        if isinstance(fault, Refuse) and fault.error == "EAGAIN" and fault.calls in ("getevents", "wait"):
+            raise Bad(f"{fault.calls} never ends with EAGAIN", ("faults", number, "error"))
+    if case.evidence and (case.all_faults or case.descriptors):
+        raise Bad("evidence is taken without faults, and without a limit of descriptors", ("evidence",))
+    if case.may_miss and not case.all_faults:
+        raise Bad("there is no fault that could miss", ("may_miss",))
+    _Script(case).check()
+
+
+def _expect_tree(case: Case) -> None:
+    folders = {"/": None}
+    for target, entry in case.files:
+        if isinstance(entry, Special) and entry.what == "directory":
+            folders[target] = None
+    paths = dict(case.files)
+    for target, entry in case.files:
+        for parent in _parents(target):
+            if parent in paths and parent not in folders:
+                raise Bad(f"{parent} is a file or a link, so nothing can be below it", ("files", target))
+        if isinstance(entry, Link):
+            _expect_inside(target, entry.to)
+    total = sum(entry.size or 0 for _, entry in case.files if hasattr(entry, "size") and not entry.sparse)
+    total += sum(step.size for step in case.steps if isinstance(step, Change))
+    if total > TREE_MOST:
+        raise Bad(f"the files come to {total:,} bytes, and at most {TREE_MOST:,} may be", ("files",))
+
+
+def _parents(target: str) -> Iterator[str]:
+    names = target.split("/")
+    for count in range(2, len(names)):
+        yield "/".join(names[:count])
+
+
+def _expect_inside(target: str, text: str) -> None:
+    """`..` may stand at the beginning of a link only: the folder that the link is in is none that a link leads to, so
+    there they climb as written. Whatever follows may lead over other links, each of which stays inside itself."""
+    names = text.split("/")
+    ups = next((at for at, name in enumerate(names) if name != ".."), len(names))
+    below_root = target.count("/") - 1
+    if text.startswith("/") or ups > below_root or ".." in names[ups:] or "\0" in text:
+        raise Bad("leads out of the tree, or might: `..` may stand at its beginning only", ("files", target, "link"))
+
+
+@dataclass
+class _Script:
+    """Goes through the steps in their order, with what is known of the clients."""
+
+    case: Case
+    sizes: dict[str, int] = field(default_factory=dict)  # of the clients: connections
+    gone: dict[str, int] = field(default_factory=dict)  # at which step
+    remembered: set[str] = field(default_factory=set)
+    stopped: bool = False
+    sent: int = 0
+
+    def check(self) -> None:
+        """Bad at the first step that cannot be done."""
+        for number, step in enumerate(self.case.steps):
+            try:
+                if isinstance(step, ClientStep):
+                    self._client(number, step)
+                if look := _LOOKS.get(type(step)):
+                    look(self, step)
+            except Bad as bad:
+                raise Bad(str(bad), ("steps", number, *bad.within)) from None
+        if self.stopped:
+            raise Bad("the server is stopped, and never goes on", ("steps",))
+
+    def _client(self, number: int, step: ClientStep) -> None:
+        name = step.client
+        if name in self.gone and not (isinstance(step, Wait) and step.event == "released"):
+            raise Bad(f"{name} has left by steps[{self.gone[name]}]", ("client",))
+        if isinstance(step, Connect):
+            if name in self.sizes:
+                raise Bad(f"{name} is connected already")
+            self.sizes[name] = step.count
+        elif not isinstance(step, Send | Get) and name not in self.sizes:
+            raise Bad(f"{name} is not connected: no step connects it, or sends", ("client",))
+        self.sizes.setdefault(name, 1)
+        if sum(self.sizes.values()) > CONNECTIONS_MOST:
+            raise Bad(f"these are more than {CONNECTIONS_MOST:,} connections in all")
+        if isinstance(step, Reset | Close):
+            self.gone[name] = number
+
+    def _send(self, step: Send | Get) -> None:
+        data = step.data if isinstance(step, Send) else request_bytes(step.target)
+        self.sent += len(data) * self.sizes[step.client]
+        if self.sent > SENT_IN_ALL:
+            raise Bad(f"more than {SENT_IN_ALL:,} bytes are sent in all")
+        if step.each and step.split:
+            raise Bad("either split or each", ("each",))
+        if step.each and len(data) > 10_000:
+            raise Bad("more than 10,000 pieces", ("each",))
+        if list(step.split) != sorted(set(step.split)) or step.split and step.split[-1] >= len(data):
+            raise Bad(f"must be rising positions below {len(data)}, the number of bytes", ("split",))
+        if self.stopped and (step.each or step.split):
+            raise Bad("a server that is stopped receives no pieces", ("split",))
+
+    def _answer(self, step: Answer) -> None:
+        self._running()
+        for name in ("file", "never"):
+            target = getattr(step, name)
+            if target and self.case.file(target) is None:
+                raise Bad(f"{target} is no file of the tree", (name,))
+
+    def _change(self, step: Change) -> None:
+        if self.case.file(step.file) is None:
+            raise Bad(f"{step.file} is no file of the tree", ("change",))
+        if (step.how in ("append", "replace")) != (step.size > 0):
+            raise Bad("append and replace have a size, the others have none", ("size",))
+
+    def _release(self, _: Release) -> None:
+        self._held()
+
+    def _held(self) -> None:
+        if not any(isinstance(fault, Hold) for fault in self.case.all_faults):
+            raise Bad('no reads are held: the case has no fault { hold = "reads" }')
+
+    def _server(self, step: ServerStep) -> None:
+        if step.what == "reading":
+            self._held()
+        if step.what in ("stop", "continue"):
+            if self.stopped == (step.what == "stop"):
+                raise Bad("the server is stopped already" if self.stopped else "the server is not stopped")
+            self.stopped = step.what == "stop"
+        else:
+            self._running()
+
+    def _compare(self, step: Compare) -> None:
+        self._running()
+        if step.figure not in self.remembered:
+            raise Bad(f"no step remembers {step.figure}", ("compare",))
+
+    def _remember(self, step: Remember) -> None:
+        self.remembered.add(step.figure)
+
+    def _running(self, _: object = None) -> None:
+        if self.stopped:
+            raise Bad("the server is stopped: it can do nothing that could be waited for")
+
+
+_LOOKS: dict[type, Callable[[_Script, Any], None]] = {
+    Send: _Script._send,
+    Get: _Script._send,
+    Answer: _Script._answer,
+    Change: _Script._change,
+    Release: _Script._release,
+    ServerStep: _Script._server,
+    Compare: _Script._compare,
+    Remember: _Script._remember,
+    Receive: _Script._running,
+    Wait: _Script._running,
+    Silence: _Script._running,
+}
