@@ -6,6 +6,7 @@ servers between them. `make known` grades them by the whole list.
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import shutil
@@ -24,6 +25,7 @@ from pathlib import Path
 import pytest
 
 import known
+import shapes
 from awskit.bench import wait_until
 from grading import AWSCHECK, Graded
 from known import Sample
@@ -31,6 +33,7 @@ from known import Sample
 SAMPLES = [sample for sample in known.samples() if sample.kind == "hostile"]
 GOOD = next(sample for sample in known.samples() if sample.name == "good/plain")
 SEED = 7
+SMALL = 1_000_000  # bytes of all that is written of one
 # What samples look for, and print where they find it.
 SECRET = f"SECRET-OF-THE-GRADER-{secrets.token_hex(8)}"
 # Where they try to write, and how they call it.
@@ -89,7 +92,8 @@ def attack(
         listener.setblocking(False)
         gradings, neighbours = {}, []
         for number, sample in enumerate(SAMPLES):
-            options = ("--out", out / sample.path.name, "--only", *sample.expected["short"])
+            quality = out / f"{sample.path.name}.json"
+            options = ("--out", out / sample.path.name, "--code-quality", quality, "--only", *sample.expected["short"])
             gradings[sample.name] = start(sample.unfold(handed_in), *options)
             if number % 12 == 0:
                 neighbours.append(start(neighbour, "--only", 7, 15, 17, 25, 33, 35))
@@ -125,7 +129,7 @@ def test_the_results_are_the_checkers_own(sample: Sample, attack: Attack) -> Non
     assert graded.results["extra_data"]["seed"] == SEED
     assert [int(test["number"]) for test in graded.results["tests"]] == sorted(map(int, sample.expected["short"]))
     assert graded.results["score"] == sum(test["score"] for test in graded.results["tests"])
-    assert re.search(rf"^{graded.results['score']:g} of [1-9]\d* points in [0-9.]+ s$", graded.text, re.MULTILINE)
+    assert re.search(rf"^{graded.results['score']:g} of [1-9]\d* points? in [0-9.]+ s$", graded.text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.path.name)
@@ -141,6 +145,19 @@ def test_what_is_shown_of_it_is_text_and_no_command(sample: Sample, attack: Atta
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]", text)
         assert not re.search(r"^\s*::", text, re.MULTILINE)
         assert not re.search(r"##(vso)?\[|##teamcity\[", text)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.path.name)
+def test_what_is_written_of_it_has_its_shape_and_is_small(sample: Sample, attack: Attack) -> None:
+    results = attack.gradings[sample.name].result().results
+    out = attack.out / sample.path.name
+    assert shapes.breaches(results, "gradescope") == []
+    assert shapes.breaches(json.loads(out.with_name(f"{out.name}.json").read_text()), "gitlab") == []
+    assert shapes.junit_breaches(out / "junit.xml") == ""
+    for page in ("page.html", "student/page.html"):
+        assert shapes.page_breaches((out / page).read_text()) == []
+    sizes = {path.name: path.stat().st_size for path in out.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) < SMALL, sizes
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.path.name)

@@ -82,3 +82,28 @@ def test_wrong_xml_is_told(old: str, new: str, tmp_path: Path) -> None:
     assert old in text
     file.write_text(text.replace(old, new))
     assert shapes.junit_breaches(file)
+
+
+PAGE = """<meta http-equiv="Content-Security-Policy" \\
+content="script-src 'sha256-ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs='">\
+<main><p>x<br>y</p><a href="a/b">c</a></main><script>a</script>"""
+
+
+@pytest.mark.parametrize(
+    "old, new, says",
+    [
+        ("", "", None),
+        ("<p>", "<p onclick=a>", "<p onclick='a'>"),
+        ("<p>", "<p style=a>", "<p style='a'>"),
+        ("a/b", "javascript:a", "<a href='javascript:a'>"),
+        ("a/b", "//elsewhere", "<a href='//elsewhere'>"),
+        ("x<br>", "<img src=x>", "<img>"),
+        ("<script>a", "<script>b", "a <script> that the policy does not know"),
+        ("</p>", "", "</main> ends what it did not begin"),
+        ("</main>", "<script>a</script></main><div>", "<div> does not end"),
+    ],
+)
+def test_a_wrong_page_is_told(old: str, new: str, says: str | None) -> None:
+    assert old in PAGE
+    breaches = shapes.page_breaches(PAGE.replace(old, new, 1))
+    assert breaches == [] if says is None else says in breaches

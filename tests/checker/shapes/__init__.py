@@ -1,7 +1,11 @@
-"""The shapes that other programs expect of what we write: Gradescope's results.json, JUnit's XML, GitLab's report."""
+"""The shapes that other programs expect of what we write: Gradescope's results.json, JUnit's XML, GitLab's report; and
+pages that a browser shows as we mean them."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html.parser
 import json
 import subprocess
 from collections.abc import Iterator
@@ -53,3 +57,46 @@ def junit_breaches(*paths: Path) -> str:
     line = ["/usr/bin/xmllint", "--noout", "--nonet", "--schema", str(FOLDER / "junit.xsd"), *map(str, paths)]
     done = subprocess.run(line, capture_output=True, text=True, errors="replace", timeout=60, check=False)
     return "" if done.returncode == 0 else done.stderr
+
+
+def page_breaches(text: str) -> list[str]:
+    """What is wrong with a page: elements that do not nest, scripts or styles that are not the policy's, and what acts or
+    loads from elsewhere."""
+    reader = _Page()
+    reader.feed(text)
+    reader.close()
+    return [*reader.breaches, *(f"<{name}> does not end" for name in reader.open)]
+
+
+class _Page(html.parser.HTMLParser):
+    VOID = frozenset({"meta", "br", "hr", "col", "link"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.breaches: list[str] = []
+        self.policy = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if attributes.get("http-equiv") == "Content-Security-Policy":
+            self.policy = attributes["content"] or ""
+        for name, value in attributes.items():
+            if name.startswith("on") or name in ("style", "srcdoc", "action", "formaction", "ping"):
+                self.breaches.append(f"<{tag} {name}={value!r}>")
+            if name in ("href", "src", "xlink:href") and (":" in (value or "") or (value or "").startswith("//")):
+                self.breaches.append(f"<{tag} {name}={value!r}>")
+        if tag in ("img", "iframe", "object", "embed", "link", "base", "form"):
+            self.breaches.append(f"<{tag}>")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.breaches.append(f"</{tag}> ends what it did not begin")
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("script", "style"):
+            digest = "sha256-" + base64.b64encode(hashlib.sha256(data.encode()).digest()).decode()
+            if f"{self.open[-1]}-src '{digest}'" not in self.policy:
+                self.breaches.append(f"a <{self.open[-1]}> that the policy does not know")
