@@ -30,7 +30,6 @@ def body(told: Told, texts: Texts, id: str, belongs: str) -> Markup:
         "div",
         _evidence(told, texts, id),
         _said(told, texts),
-        _cause(told.cause, texts),
         _place(told.frame, texts),
         _again(told.again, texts),
         _table(told, texts),
@@ -50,13 +49,18 @@ def words(told: Told, texts: Texts, belongs: str) -> Markup:
 
 
 def _evidence(told: Told, texts: Texts, id: str) -> Markup | None:
-    parts = []
-    if told.moments:
-        caption = texts("page.caption_traced" if told.traced else "page.caption")
-        parts.append(element("figure", element("figcaption", caption), picture.draw(told, texts, id)))
+    """The picture, and beside it the bytes and the cause; without one, only these."""
+    beside = []
     if told.difference:
-        parts.append(element("div", bytes_table(told.difference, texts), class_="scroll"))
-    return element("div", parts, class_="evidence both" if len(parts) > 1 else "evidence") if parts else None
+        beside.append(element("div", bytes_table(told.difference, texts), class_="scroll"))
+    if told.cause:
+        beside.append(_cause(told.cause, texts))
+    aside = element("div", beside, class_="beside") if beside else None
+    if not told.moments:
+        return aside
+    caption = texts("page.caption_traced" if told.traced else "page.caption")
+    figure = element("figure", element("figcaption", caption), picture.draw(told, texts, id))
+    return element("div", figure, aside, class_="evidence both" if aside else "evidence")
 
 
 def _said(told: Told, texts: Texts) -> Markup:
@@ -71,15 +75,13 @@ def _term(name: str, text: str) -> Markup:
     return join(element("dt", name), element("dd", shown))
 
 
-def _cause(cause: Cause | None, texts: Texts) -> Markup | None:
-    if cause is None:
-        return None
+def _cause(cause: Cause, texts: Texts) -> Markup:
     name, sentences = texts.cause(cause.id, cause.name, cause.sentences)
     read = element("p", texts("page.read", where=line(", ".join(cause.read))), class_="read") if cause.read else None
     return element(
         "section",
         element("h4", texts("page.cause")),
-        element("p", element("strong", _capital(line(name)))),
+        element("p", element("strong", capital(line(name)))),
         element("p", " ".join(line(sentence) for sentence in sentences)),
         read,
         class_="cause",
@@ -134,7 +136,7 @@ def _part(title: str, *content: Content) -> Markup:
     return element("details", element("summary", title), content, class_="part")
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 

@@ -108,8 +108,8 @@ def _failures(report: Report, texts: Texts) -> Markup:
         room -= len(entry.encode())
         entries.append(entry)
     return join(
-        element("h2", texts("page.failures"), id="failures"),
-        element("p", said, " ", fold),
+        element("div", element("h2", texts("page.failures")), fold, class_="beginning"),
+        element("p", said),
         element("ol", entries, class_="failures"),
     )
 
@@ -122,8 +122,8 @@ def _failure(loss: Loss, texts: Texts, number: int, *, short: bool) -> Markup:
     more = element("small", texts("page.more_wait", n=loss.waiting)) if loss.waiting else None
     head = element(
         "summary",
-        element("h3", texts.check(check)),
-        element("p", why, class_="why"),
+        element("h3", failing.capital(texts.check(check))),
+        element("p", failing.capital(why), class_="why"),
         element("span", texts("page.minus", n=loss.lost), more, class_="points"),
     )
     belongs = _belongs(loss, texts)

@@ -6,7 +6,7 @@
            |                 o  recv -> 85
            |                 o  sendfile -> 2,629,496
            |<---2,629,496----|
-      ▌here it went wrong    o  sendfile -> EAGAIN          a band from side to side
+      ▌it fails here          o  sendfile -> EAGAIN          a band from side to side
            :  2.0 s later    :
        end |                 |
 
@@ -26,13 +26,18 @@ from .texts import Texts
 from .told import Moment, Told
 
 CLIENT, SERVER, MIDDLE = "34%", "55%", "44.5%"  # where the two lines of life and the middle between them are
-HEAD, ROW, HALF, FOOT = 30, 34, 22, 10  # heights in pixels: of the names, of a moment, of a gap or a state, of the end
+# Heights in pixels: of the names, of a moment, of one of a single line, of a gap, of the end.
+HEAD, ROW, LINE, HALF, FOOT = 30, 34, 19, 22, 10
 LEFT = (14, 28)  # characters of a text beside the client's line: in a narrow picture (320 px), in a wide one (640 px)
 RIGHT = (20, 38)  # and beside the server's
 TEXT = 120  # characters of one in the table
 NOTICED_S = 0.02  # a wait that is shown
 CLIENT_CALLS = ("connect", "send", "receive", "pause", "half-close", "reset", "close", "end")
 ENDINGS = ("FIN", "RST")
+SENDING = (*SENDS, "send")
+# Calls that prepare others: where they went well, a line is enough.
+MINOR = ("accept", "accept4", "epoll_ctl", "open", "openat", "openat2", "stat", "fstat", "newfstatat", "statx", "fcntl",
+         "ioctl", "setsockopt", "getpeername", "io_setup", "eventfd")  # fmt: skip
 
 # Shapes that all pictures of a page use. A pattern tells lost points from earned ones without a colour.
 SHAPES = element(
@@ -131,6 +136,9 @@ class _Picture:
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def _moment(self, moment: Moment) -> None:
+        if moment.side == "server" and moment.call in MINOR and not moment.wrong and not moment.result.isupper():
+            self._minor(moment)
+            return
         if moment.wrong:
             self._wrong(moment)
         middle = self.y + ROW / 2
@@ -142,6 +150,13 @@ class _Picture:
             self._right(f"→ {moment.state}", self.y + 11, "state")
             self.y += HALF
             self.state = moment.state
+
+    def _minor(self, moment: Moment) -> None:
+        middle = self.y + LINE / 2
+        self.parts.append(element("circle", cx=SERVER, cy=middle, r=2.5, class_="dot-server"))
+        said = f"{moment.call} → {moment.result}" if moment.result else moment.call
+        self._right(f"{said}  {moment.text}".rstrip(), middle + 4, "detail")
+        self.y += LINE
 
     def _client(self, moment: Moment, y: float) -> None:
         up = moment.call in ("connect", "send", "half-close", "reset", "close")
@@ -158,7 +173,7 @@ class _Picture:
         self._left(_name(moment, self.texts), detail, y)
 
     def _server(self, moment: Moment, y: float) -> None:
-        if moment.count > 0 and moment.call in SENDS:
+        if moment.count > 0 and moment.call in SENDING:
             self._arrow(False, y, self._amount(moment), False)
         else:
             kind = "none" if moment.result.isupper() else "dot-server"  # an error by its name: EAGAIN

@@ -166,10 +166,10 @@ def test_skipped_errors_passed_notes_and_what_was_not_enforced_are_apart() -> No
 def test_a_picture_shows_the_calls_with_their_results_and_where_it_went_wrong() -> None:
     shown = _failed(told()).texts["text"]
     order = ["client", "server", "connect", "send", "recv → 85", "→ CONN_READING", "sendfile → 2,629,496",
-             "it goes wrong here", "sendfile → EAGAIN", "3 left out", "receive", "2.1 s later", "end"]  # fmt: skip
+             "it fails here", "sendfile → EAGAIN", "3 left out", "receive", "2.1 s later", "end"]  # fmt: skip
     places = [shown.index(text) for text in order]
     assert places == sorted(places)
-    assert shown.count("it goes wrong here") == 1
+    assert shown.count("it fails here") == 1
     assert shown.count("2,629,496") == 1, "one arrow: what the server sent; that the client read it later is told"
 
 
