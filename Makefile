@@ -138,6 +138,10 @@ hostile: checker-hostile ## hostile submissions: no point forged, no trace left,
 known: | deps-functional deps-known ## grade every known submission and compare; KNOWN='name or kind' for some, SEED=n
 	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/known.py $(KNOWN) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+.PHONY: pages
+pages: | deps-pages ## pages of failing submissions in a browser: light, dark, narrow, by keyboard, printed; PAGES=dir keeps them
+	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider tests/pages $(ARGS)
+
 .PHONY: asan
 asan: ## unit and functional tests under AddressSanitizer and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit functional
@@ -200,6 +204,7 @@ PACKAGES_unit       := $(PACKAGES_build) libcriterion-dev
 PACKAGES_functional := $(PACKAGES_build) python3 python3-pytest python3-requests strace
 PACKAGES_grade      := $(PACKAGES_build) python3 bubblewrap strace valgrind util-linux
 PACKAGES_known      := $(PACKAGES_grade) g++ patch libxml2-utils
+PACKAGES_pages      := $(PACKAGES_grade) patch python3-pytest chromium fonts-dejavu-core
 PACKAGES_coverage   := gcovr
 PACKAGES_lint       := $(PACKAGES_build) clang-format clang-tidy cppcheck python3 flake8
 
@@ -217,7 +222,7 @@ define install
 	  > build/apt.log 2>&1 || { tail -n 3 build/apt.log >&2; echo "make: please install these Debian packages: $$missing" >&2; exit 1; }
 endef
 
-DEPS := $(patsubst %,deps-%,build unit functional grade known coverage lint)
+DEPS := $(patsubst %,deps-%,build unit functional grade known pages coverage lint)
 .PHONY: deps $(DEPS)
 deps: $(DEPS) ## install every Debian package that any target needs
 

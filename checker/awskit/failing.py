@@ -44,7 +44,7 @@ def words(told: Told, texts: Texts, belongs: str) -> Markup:
     """The same without picture, tables and logs, for a page that is full: a few thousand bytes at most."""
     left_out = element("p", texts("page.no_room"), class_="soft")
     last = element("p", belongs, class_="belongs")
-    done = element("dl", _term(texts("page.done"), line(told.done, 200)), class_="said")
+    done = element("dl", _term("page.done", line(told.done, 200), texts), class_="said")
     return element("div", left_out, done, _again(line(told.again, 200), texts), last, class_="failure")
 
 
@@ -65,14 +65,16 @@ def _evidence(told: Told, texts: Texts, id: str) -> Markup | None:
 
 def _said(told: Told, texts: Texts) -> Markup:
     rows = [("done", told.done), ("got", told.got), ("expected", told.expected), ("ending", told.ending)]
-    return element("dl", [_term(texts(f"page.{key}"), text) for key, text in rows if text], class_="said")
+    return element("dl", [_term(f"page.{key}", text, texts) for key, text in rows if text], class_="said")
 
 
-def _term(name: str, text: str) -> Markup:
+def _term(key: str, text: str, texts: Texts) -> Markup:
+    """A name and what is said of it, which checks say in English whatever the language of the page."""
     lines = cut(text)
     long = len(lines) > 1
     shown = element("pre", "\n".join(lines), class_="wraps", tabindex="0") if long else lines[0]
-    return join(element("dt", name), element("dd", shown))
+    english = "en" if texts.language != "en" else None
+    return join(element("dt", texts(key)), element("dd", shown, lang=english))
 
 
 def _cause(cause: Cause, texts: Texts) -> Markup:

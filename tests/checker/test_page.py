@@ -124,7 +124,7 @@ def test_failures_stand_in_the_order_of_what_they_cost_and_the_first_is_open() -
     assert [(found["id"], "open" in found) for found in failures] == [
         ("check-static.small_equal", True), ("check-dynamic.large_equal", False)]  # fmt: skip
     first, second = [text for text in tree.texts["summary"] if "−" in text]
-    assert "−2" in first and "3 more wait" in first and "stuck after the first EAGAIN" in first
+    assert "−2" in first and "3 more wait" in first and "Stuck after the first EAGAIN" in first
     assert "−4" in second and "more wait" not in second
 
 

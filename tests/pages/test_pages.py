@@ -42,8 +42,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         with (SAMPLES / "defect" / name / "expected.toml").open("rb") as stream:
             fails = tomllib.load(stream)["fails"]
         found[name] = folder / f"{name}.html"
-        line = [sys.executable, ROOT / "checker" / "awscheck", "grade", folder / name, "--rubric", "full", "--seed", "3",
-                "--lang", ("en", "ro")[number % 2], "--html", found[name], "--only", *fails]  # fmt: skip
+        line = [sys.executable, ROOT / "checker" / "awscheck", "grade", folder / name, "--rubric", "full"]
+        line += ["--seed", "3", "--lang", ("en", "ro")[number % 2], "--html", found[name], "--only", *fails]
         done = subprocess.run(line, capture_output=True, text=True)
         assert done.returncode == 1, done.stdout + done.stderr
     if keep := os.environ.get("PAGES"):  # where to put the pages and their pictures, for a look at them
@@ -119,8 +119,8 @@ def test_a_link_to_a_failure_opens_it(tab: Browser, pages: dict[str, Path]) -> N
     tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = false; })")
     target = tab.evaluate("document.querySelector('.failures details').id")
     opened = tab.evaluate(
-        f"new Promise((done) => {{ addEventListener('hashchange', () => done(document.getElementById({json.dumps(target)})"
-        f".open)); location.hash = {json.dumps(target)}; }})"
+        "new Promise((done) => { addEventListener('hashchange', () => done("
+        f"document.getElementById({json.dumps(target)}).open)); location.hash = {json.dumps(target)}; }})"
     )
     assert opened is True
 
@@ -140,7 +140,8 @@ def test_who_does_not_see_the_page_hears_what_it_shows(tab: Browser, pages: dict
 def test_nothing_moves_for_who_does_not_want_it(tab: Browser, pages: dict[str, Path]) -> None:
     tab.open_page(pages["eagain-ends-dynamic"], width=1200)
     moving = (
-        "[...document.querySelectorAll('*')].flatMap((one) => ['', '::before'].map((part) => getComputedStyle(one, part)))"
+        "[...document.querySelectorAll('*')]"
+        ".flatMap((one) => ['', '::before'].map((part) => getComputedStyle(one, part)))"
         ".filter((style) => parseFloat(style.transitionDuration) > 0 || style.animationName !== 'none').length"
     )
     assert tab.evaluate(moving) == 0
