@@ -44,7 +44,7 @@ class WrongUsage(Exception):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like ^C: servers killed, folders removed
     try:
         return options.run(options)
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         return CANNOT_WORK
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="awscheck",
         description="Check asynchronous web servers: build them, run them in a box, give marks.",

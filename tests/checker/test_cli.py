@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import stat
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from awskit import cli
 from grading import ROOT, Graded, awscheck
 
 PLAIN = ROOT / "fixtures" / "submissions" / "good" / "plain"
@@ -62,6 +65,14 @@ def test_help_names_every_option_and_exit_code() -> None:
                  "--jobs", "--lang", "--stage", "--annotate", "--code-quality", "--require-isolation",
                  "--verbose", "exit codes"):
         assert name in text
+
+
+def test_the_readme_shows_command_lines_that_there_are() -> None:
+    text = (ROOT / "README.md").read_text()
+    lines = re.findall(r"awscheck ((?:grade|explain) .*)$", text, re.MULTILINE)
+    assert len(lines) > 5
+    for line in lines:
+        cli.parser().parse_args(shlex.split(line, comments=True))  # ends the test where it is wrong
 
 
 def test_the_list_is_the_published_one() -> None:

@@ -60,8 +60,8 @@ def junit_breaches(*paths: Path) -> str:
 
 
 def page_breaches(text: str) -> list[str]:
-    """What is wrong with a page: elements that do not nest, scripts or styles that are not the policy's, and what acts or
-    loads from elsewhere."""
+    """What is wrong with a page: elements that do not nest, scripts or styles that are not the policy's, and whatever
+    acts or loads from elsewhere."""
     reader = _Page()
     reader.feed(text)
     reader.close()
