@@ -116,7 +116,8 @@ def _register(kind: str, needs: tuple[str, ...]) -> None:
 
 
 _register("static", ())
-_register("dynamic", ("abort.static",))
+# What is not held for a client that leaves is, by chance, in flight for one that leaves in mid-transfer, too.
+_register("dynamic", ("abort.static", "async.left_meanwhile"))
 
 
 @check(
