@@ -16,7 +16,7 @@ from .texts import Texts
 
 WHO = 60  # names in one list, at most: a page stays one that a browser opens at once
 BINS = 20
-WIDTH, HEIGHT, BASE = 640, 150, 120  # of the histogram, in its own units; BASE is where its columns stand
+HEIGHT, BASE = 150, 120  # of the histogram, in pixels: its columns stand on BASE; its width is the page's
 
 # Sorting: a column's cells have what they are sorted by in `data-by`, as a number where it is one.
 SCRIPT = """
@@ -87,31 +87,33 @@ def _distribution(roll: Roll, texts: Texts) -> Markup:
 def _histogram(roll: Roll, texts: Texts) -> Markup:
     """A column for each range of marks, its number above it; the table behind it is its description."""
     total, counts = roll.rubric.total, roll.histogram(BINS)
-    step, highest = WIDTH / BINS, max(counts)
+    step, highest = 100 / BINS, max(counts)
     columns, ranges = [], []
     for at, count in enumerate(counts):
         if not count:
             continue
         height = max(2.0, count / highest * (BASE - 20))
-        x, y = at * step, BASE - height
-        columns.append(element("rect", x=x + 1, y=y, width=step - 2, height=height, class_="column"))
-        columns.append(element("text", texts.number(count), x=x + step / 2, y=y - 5, class_="count"))
+        columns.append(element("rect", x=f"{at * step + 0.15:g}%", y=BASE - height, width=f"{step - 0.3:g}%",
+                               height=height, class_="column"))  # fmt: skip
+        columns.append(element("text", texts.number(count), x=f"{(at + 0.5) * step:g}%", y=BASE - height - 5,
+                               class_="count"))  # fmt: skip
         ranges.append(texts("class.range", n=count, low=total * at / BINS, high=total * (at + 1) / BINS))
     ticks = [
-        element("text", texts.number(total * part / 4), x=WIDTH * part / 4, y=BASE + 18, class_=f"tick tick-{part}")
+        element("text", texts.number(total * part / 4), x=f"{25 * part}%", y=BASE + 24, class_=f"tick tick-{part}")
         for part in range(5)
     ]
-    middle = WIDTH * roll.quartiles()[1] / total if total else 0
-    median = element("path", d=f"M{middle:g} {BASE}l-5 8h10z", class_="median")
+    middle = 100 * roll.quartiles()[1] / total if total else 0
+    median = element("svg", element("path", d="M0 0l-5 8h10z", class_="median"), x=f"{middle:g}%", y=BASE + 2,
+                     width=1, height=1, overflow="visible")  # fmt: skip
     return element(
         "svg",
         element("title", texts("class.distribution"), id="histogram-title"),
         element("desc", "; ".join(ranges), id="histogram-told"),
-        element("line", x1=0, y1=BASE, x2=WIDTH, y2=BASE, class_="axis"),
+        element("line", x1=0, y1=BASE, x2="100%", y2=BASE, class_="axis"),
         columns,
         ticks,
         median,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        height=HEIGHT,
         class_="histogram",
         role="img",
         aria_labelledby="histogram-title histogram-told",

@@ -16,8 +16,9 @@
     const box = element.getBoundingClientRect();
     const bands = element.ownerSVGElement ? [...element.ownerSVGElement.querySelectorAll("rect")] : [];
     for (const band of bands) {
-      const edges = band.getBoundingClientRect();
-      if (edges.width > box.width && edges.top <= box.top + 3 && edges.bottom >= box.bottom - 3)
+      const edges = band.getBoundingClientRect(), middle = (box.left + box.right) / 2;
+      const beside = middle < edges.left || middle > edges.right;
+      if (!beside && edges.width > box.width && edges.top <= box.top + 3 && edges.bottom >= box.bottom - 3)
         return colour(getComputedStyle(band).fill);
     }
     for (let one = element; one; one = one.parentElement) {
