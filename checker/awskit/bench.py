@@ -260,7 +260,6 @@ class Bench(Events):
                 got=failure.got,
                 expected=failure.expected,
                 exchange=failure.exchange,
-                likely=failure.likely or "the server, or a table of its, was left in a bad state by what came before",
             ) from failure
 
     def expect_answering(self, after: str) -> None:

@@ -199,9 +199,6 @@ class Grader:
         try:
             verdict.check.run(bench)
         except Failure as failure:
-            if server.alive() and not server.ready():
-                ports = ", ".join(map(str, sorted(procfs.listening_ports(server.pid)))) or "none"
-                failure.likely = failure.likely or f"it does not listen on port {server.port}; its ports: {ports}"
             bench.look_at(server, failure)
             raise
         finally:
@@ -225,7 +222,7 @@ class Grader:
         except Failure as failure:
             verdict.outcome = Outcome.FAILED
             verdict.reason, verdict.got, verdict.expected = failure.reason, failure.got, failure.expected
-            verdict.exchange, verdict.likely = failure.exchange, failure.likely
+            verdict.exchange = failure.exchange
             verdict.failure = failure
         except Exception as error:  # noqa: BLE001: a mistake of ours must not cost a student points
             verdict.outcome = Outcome.ERROR

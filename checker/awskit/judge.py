@@ -1,7 +1,7 @@
-"""What a right answer is, and what is said of a wrong one: one sentence, both sides, and the likely cause.
+"""What a right answer is, and what is said of a wrong one: one sentence, both sides, and what was observed.
 
-The cause is named where the pattern of what came shows it: a body that is the head of the file, the file of the other
-folder, bytes twice. What each check says when its server does otherwise is written here, once.
+What each check says when its server does otherwise is written here, once. Which misconception it shows is not said
+here: the evidence is passed on (whose bytes came, how the server's end of the connection was), and a table knows.
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ class Judge:
                 reply,
                 f"{done}: {reply.length:,} bytes of body came, and {size:,} should; {reply.end}",
                 expected=f"{size:,} bytes of body",
-                likely=self._likely_length(reply, target),
             )
         self.expect_closed(reply, done)
 
@@ -59,12 +58,7 @@ class Judge:
         """The server closed after its answer, by FIN."""
         if reply.ending is Ending.FIN:
             return
-        likely = {
-            Ending.SILENCE: "the connection is not closed after the answer",
-            Ending.RST: "the socket was closed with bytes of the request unread, or with SO_LINGER 0: that is RST, and"
-            " the client may lose what it has not read yet",
-        }.get(reply.ending, "")
-        self.fail(reply, f"{done}: after the answer, {reply.end}", expected=Ending.FIN.value, likely=likely)
+        self.fail(reply, f"{done}: after the answer, {reply.end}", expected=Ending.FIN.value)
 
     def expect_equal(self, reply: Reply, target: str) -> None:
         """A 200 whose body is the file, byte for byte."""
@@ -82,14 +76,12 @@ class Judge:
                 + (" (the file ends there)" if not at.expected else ""),
                 got=f"at {at.offset:,}: {at.got.hex(' ')}",
                 expected=f"at {at.offset:,}: {at.expected.hex(' ') or 'the end'}",
-                likely=self._likely_bytes(reply, target),
             )
         if reply.length != content.size:
             self.fail(
                 reply,
                 f"GET {target}: the body ends after {reply.length:,} of {content.size:,} bytes; {reply.end}",
                 expected=f"{content.size:,} bytes of body",
-                likely=self._likely_length(reply, target),
             )
 
     def expect_file(self, reply: Reply, target: str) -> None:
@@ -127,10 +119,6 @@ class Judge:
                 reply,
                 f"{done}: {reply.outline()}",
                 expected="404, another refusal, or a closed connection",
-                likely="the request is complete and nobody tells: only the parser's path callback is waited for, its"
-                " verdict is ignored"
-                if reply.empty
-                else "the connection is not closed after the answer",
             )
 
     def expect_nothing_of(self, reply: Reply, secret: bytes, done: str) -> None:
@@ -140,7 +128,6 @@ class Judge:
                 reply,
                 f"{done}: the answer holds a file from outside the two folders",
                 expected="status 404",
-                likely="the path is joined to the root as it came, `..` and links included",
             )
 
     def expect_alive(self, after: str) -> None:
@@ -150,32 +137,28 @@ class Judge:
                 f"{after}: {ENDED}",
                 got=self.server.log()[-2000:] or "it ended without a word",
                 expected="a running server",
-                likely="SIGPIPE from a send to a client that left, a DIE() on an error that is only one connection's,"
-                " or a memory error",
             )
 
     # -- saying so -----------------------------------------------------------------------------------------------------
 
-    def fail(self, reply: Reply, reason: str, *, got: str = "", expected: str = "", likely: str = "") -> NoReturn:
-        """Raise Failure about this reply; what came, and a cause that it suggests, are put in where not given."""
+    def fail(self, reply: Reply, reason: str, *, got: str = "", expected: str = "") -> NoReturn:
+        """Raise Failure about this reply; what came is put in where not given."""
         failure = self.failure(
             reason,
             got=got or reply.outline(),
             expected=expected,
             exchange=reply.exchange,
-            likely=likely or self._likely(reply),
         )
         failure.evidence.reply, failure.evidence.side = reply, self._side_of(reply)
         if reply.difference is not None and (target := self._target_of(reply)):
             failure.evidence.mixed_with = self.origin(reply, target)
         raise failure
 
-    def failure(self, reason: str, *, got: str, expected: str, exchange: str = "", likely: str = "") -> Failure:
+    def failure(self, reason: str, *, got: str, expected: str, exchange: str = "") -> Failure:
         """The Failure to raise, which says so where the process has ended."""
         if self._over():
             reason += f"; and {ENDED}"
-            likely = likely or "the server died: see its log"
-        return Failure(reason, got=got, expected=expected, exchange=exchange, likely=likely)
+        return Failure(reason, got=got, expected=expected, exchange=exchange)
 
     def _side_of(self, reply: Reply) -> str:
         """How the server's end of its connection is, in a word."""
@@ -194,42 +177,6 @@ class Judge:
     def _over(self) -> bool:
         """Whether the server has ended, or does so now: a reset connection may be the first sign of it."""
         return not self.server.alive() or procfs.ending(self.server.pid)
-
-    def _likely(self, reply: Reply) -> str:
-        """The cause that an answer's outline alone suggests, or ""."""
-        if reply.ending is Ending.SILENCE and "was busy" in reply.why:
-            return "busy loop: EAGAIN, a short count or an event that stays ready is tried again at once, for ever"
-        if reply.empty and reply.ending is Ending.SILENCE:
-            return "the end of the request is not seen, or the answer is never sent (EPOLLOUT not asked for)"
-        if reply.head is None and not reply.empty:
-            return "the head is not sent, or not before the body"
-        return ""
-
-    def _likely_length(self, reply: Reply, target: str) -> str:
-        content = self.tree.content(target)
-        assert content is not None
-        if reply.length > content.size:
-            return "whole buffers are sent for the last piece (BUFSIZ instead of what was read)"
-        if reply.difference is None and reply.length:
-            if reply.ending is Ending.SILENCE:
-                return "stuck after the first EAGAIN or short send: nobody goes on when the socket is writable again"
-            return "a short send, short read or EAGAIN was taken for the end of the file"
-        return ""
-
-    def _likely_bytes(self, reply: Reply, target: str) -> str:
-        """Whose bytes are these? A mix-up of folders or connections, bytes twice, or bytes left out."""
-        at = reply.difference
-        content = self.tree.content(target)
-        assert at is not None and content is not None
-        origin = self.origin(reply, target)
-        return {
-            "other folder": "mix-up of static and dynamic: these are the bytes of the file in the other folder",
-            "another file": "mix-up of two connections or files: these are the bytes of another file",
-            "too long": "whole buffers are sent for the last piece (BUFSIZ instead of what was read)",
-            "skipped": "bytes are left out here: the offset is wrong after a short send or read",
-            "again": "bytes are sent twice here: the offset is wrong after a short send or read",
-            "zeros": "zeros instead of data: the buffer is sent before the read into it is complete",
-        }.get(origin, "")
 
     def origin(self, reply: Reply, target: str) -> str:
         """Whose bytes stand where the body first differs from the file: of the file of the same name in the "other

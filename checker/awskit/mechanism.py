@@ -32,7 +32,6 @@ def uses_epoll(bench: Bench) -> None:
             "the socket of a client that was served was never given to epoll",
             got="no epoll_ctl(2) with it",
             expected="epoll_ctl(…, EPOLL_CTL_ADD, accepted socket, …)",
-            likely="a thread or process for each client, and epoll for show",
         )
 
 
@@ -45,7 +44,6 @@ def _expect_waiting_in_epoll(waiting: list[Call]) -> None:
             f"half a request was sent, and the server waits for the rest in {elsewhere[0].name}, not in epoll",
             got=_list(elsewhere),
             expected="no call but epoll_wait that waits for a client",
-            likely="the socket is blocking: accept4 without SOCK_NONBLOCK, or F_SETFD where F_SETFL was meant",
         )
     if not any(call.name in EPOLL_WAITS for call in waiting):
         raise Failure(
@@ -89,7 +87,6 @@ def sockets_are_nonblocking(bench: Bench) -> None:
                 f"GET {served.target}: {ledger.blocking.name} was called on the client's socket while it was blocking",
                 got=_list([ledger.blocking]),
                 expected="accept4(…, SOCK_NONBLOCK), or fcntl(…, F_SETFL, … | O_NONBLOCK), before anything is received",
-                likely="F_SETFD where F_SETFL was meant, or O_NONBLOCK set on the listening socket only, or too late",
             )
 
 
@@ -101,7 +98,6 @@ def uses_sendfile(bench: Bench) -> None:
                 f"GET {served.target}: of {served.length:,} bytes of body, {ledger.sent_of_file:,} left by sendfile",
                 got=f"sent: {ledger.sendings()}; read: {ledger.readings() or 'nothing by a system call'}",
                 expected="sendfile(2) of the whole file to this client's socket",
-                likely="read and send, or a mapping, where the assignment wants sendfile",
             )
 
 
@@ -116,9 +112,6 @@ def uses_aio(bench: Bench) -> None:
                 f" {otherwise:,} bytes of the file by other calls",
                 got=ledger.readings() or "the file's bytes were never read by a system call",
                 expected="every byte by io_submit(2), none in another way",
-                likely="sendfile for both kinds of file"
-                if "sendfile" in ledger.read
-                else "io_submit for show only" if asked else "no asynchronous reading at all",
             ).seen(read_by=ledger.read, submitted="all" if asked == served.length else "some" if asked else "none")
 
 
@@ -137,6 +130,4 @@ def opens_for_reading(bench: Bench) -> None:
                     f"GET {served.target}: the file was opened with {'|'.join(call.writing_flags)}",
                     got=f"{call.name}({call.arguments}) = {call.result}",
                     expected="O_RDONLY, and neither O_CREAT nor O_TRUNC",
-                    likely="flags copied from somewhere: a file that may only be read is then not found, and a GET may"
-                    " make or empty a file",
                 ).seen(flags=call.writing_flags)

@@ -252,5 +252,4 @@ def growth(bench: Bench) -> None:
             f" each, by {', '.join(f'{size:,}' for size in grown)} bytes",
             got=f"{min(grown) // (2 * BURST):,} bytes for each request, or more",
             expected="as much memory as after the first burst",
-            likely="what belongs to a connection is kept in a list or table, and never given back",
         )

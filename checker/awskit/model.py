@@ -74,13 +74,12 @@ class Evidence:
 class Failure(Exception):
     """The server under test did wrong. `reason` is one sentence: what was done, what came, what should have come."""
 
-    def __init__(self, reason: str, *, got: str = "", expected: str = "", exchange: str = "", likely: str = "") -> None:
+    def __init__(self, reason: str, *, got: str = "", expected: str = "", exchange: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.got = got  # what came, cut for reading, or ""
         self.expected = expected  # what should have come, cut for reading, or ""
         self.exchange = exchange  # the bytes both ways, as a person reads them
-        self.likely = likely  # the likely cause by name, or ""
         self.evidence = Evidence()
 
     def seen(self, **words: str | Iterable[str]) -> Failure:
@@ -120,7 +119,6 @@ class Verdict:
     got: str = ""
     expected: str = ""
     exchange: str = ""
-    likely: str = ""
     server_log: str = field(default="", repr=False)
     notes: tuple[str, ...] = ()  # told to the reader, whatever the outcome; they cost nothing
     cost: float = 0.0  # seconds that the server made the checker wait

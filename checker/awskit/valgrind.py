@@ -130,7 +130,6 @@ def judge(launcher: BoxedLauncher, bench: Bench, checks: Iterable[NamedCheck]) -
                     f"under valgrind: {incomplete}",
                     got="no complete report of valgrind's, twice",
                     expected="a program that ends by SIGTERM, by SIGINT, or at least by SIGABRT",
-                    likely="the program kills itself, or keeps valgrind from its work",
                 ) from incomplete
 
 
@@ -157,7 +156,7 @@ def _judge_once(launcher: BoxedLauncher, bench: Bench, checks: list[NamedCheck])
         raise found
     if failure:
         raise Failure(f"under valgrind: {failure.reason}", got=failure.got, expected=failure.expected,
-                      exchange=failure.exchange, likely=failure.likely) from failure  # fmt: skip
+                      exchange=failure.exchange) from failure  # fmt: skip
 
 
 def _refuse_requests(program: Program) -> None:

@@ -83,7 +83,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     failure = call.excinfo.value if call.excinfo else None
     if isinstance(failure, Failure):
         parts = [failure.reason]
-        parts += [f"  {name:9} {text}" for name in ("got", "expected", "likely") if (text := getattr(failure, name))]
+        parts += [f"  {name:9} {text}" for name in ("got", "expected") if (text := getattr(failure, name))]
         outcome.get_result().longrepr = "\n".join([*parts, failure.exchange])
 
 

@@ -147,7 +147,6 @@ def _tell_of(bench: Bench, target: str, number: int, answer: bytes) -> NoReturn:
         f"request {number:,} of {REQUESTS:,}, all for {target}, was not answered as those before",
         got=show(answer) if answer else "no byte of an answer, or no connection",
         expected="the same answer 10,000 times",
-        likely="something is used up: a table without room, a counter that is too small, a resource never given back",
     )
 
 

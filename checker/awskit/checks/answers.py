@@ -40,5 +40,4 @@ def answer_closed(bench: Bench) -> None:
                 reply,
                 f"GET {target}: the answer came whole, and the connection stayed open",
                 expected="the connection is closed by the server (FIN) after its one answer",
-                likely="the connection is closed only when the client has closed its side",
             )

@@ -47,7 +47,6 @@ def expect_not_blocked(bench: Bench, reply: Reply, done: str) -> None:
             reply,
             f"{done}: no answer as long as the slow one did not read; {reply.why}",
             expected="200, whatever the other client does",
-            likely="one client at a time: the handler loops, or blocks, until its whole file is sent",
         )
 
 

@@ -19,7 +19,7 @@ MISSING = "/static/no-such-file.dat"
 
 
 @contextlib.contextmanager
-def _under(bench: Bench, fault: Fault, told: str, likely: str, *, may_miss: bool = False) -> Iterator[Bench]:
+def _under(bench: Bench, fault: Fault, told: str, *, may_miss: bool = False) -> Iterator[Bench]:
     """A bench with a server of its own that `fault` hits, and must have hit at the end unless it `may_miss`: an honest
     design may do without that call. A Failure inside says what was done to the server (`told`)."""
     with bench.start(faults=(fault,)) as own:
@@ -27,7 +27,6 @@ def _under(bench: Bench, fault: Fault, told: str, likely: str, *, may_miss: bool
             yield own
         except Failure as failure:
             failure.reason = f"{told}: {failure.reason}"
-            failure.likely = likely
             raise
         if not may_miss:
             own.expect_delivered()
@@ -50,7 +49,6 @@ def _register_cut(
     rule: str,
     needs: tuple[str, ...],
     pick: Callable[[Bench], tuple[list[str], list[str]]],
-    likely: str,
 ) -> None:
     """`calls` as for Cut. `pick` names the files to ask for: small ones, which take cuts to a few bytes, and large
     ones for cuts to a share."""
@@ -61,10 +59,10 @@ def _register_cut(
         for most in (1, 7):
             told = f"each {calls} moves {most} byte(s) at most"
             # A read by O_DIRECT cannot end within a block.
-            with _under(bench, Cut(calls, most), told, likely, may_miss=calls == "aio") as own:
+            with _under(bench, Cut(calls, most), told, may_miss=calls == "aio") as own:
                 _expect_files(own, *small)
         for share, told in (("half", "half"), ("all-but-one", "all but one byte")):
-            with _under(bench, Cut(calls, share=share), f"each {calls} moves {told} of what it could", likely) as own:
+            with _under(bench, Cut(calls, share=share), f"each {calls} moves {told} of what it could") as own:
                 _expect_files(own, *large)
 
 
@@ -75,7 +73,6 @@ _register_cut(
     "S4",
     ("pieces.many",),
     lambda bench: ([bench.small("static")], [bench.small("static")]),
-    "a recv(2) is believed to have brought all that there was (FIONREAD, or a buffer larger than any request)",
 )
 _register_cut(
     "head",
@@ -84,7 +81,6 @@ _register_cut(
     "S8",
     ("static.small_equal", "head.notfound_length"),
     lambda bench: ([bench.small("static"), MISSING], [bench.small("static"), MISSING]),
-    "the head is sent by one send(2), and what it did not take is lost: send_message must go on where it ended",
 )
 _register_cut(
     "body",
@@ -93,7 +89,6 @@ _register_cut(
     "S8",
     ("cuts.head", "pieces.dynamic_slow_reader", "dynamic.one_then_another"),
     lambda bench: ([bench.small("dynamic")], [bench.small("dynamic"), bench.large("dynamic")]),
-    "a buffer is sent by one send(2), and what it did not take is lost: send_message must go on where it ended",
 )
 _register_cut(
     "sendfile",
@@ -102,7 +97,6 @@ _register_cut(
     "S6",
     ("pieces.static_slow_reader", "static.one_then_another", "mechanism.sendfile"),
     lambda bench: ([bench.small("static")], [bench.small("static"), bench.large("static")]),
-    "sendfile(2) is believed to have sent all that it was asked for",
 )
 _register_cut(
     "aio",
@@ -111,7 +105,6 @@ _register_cut(
     "S7",
     ("dynamic.one_then_another", "mechanism.aio"),
     lambda bench: ([bench.tree.pair("few.dat", 100)["dynamic"]], [bench.small("dynamic"), bench.large("dynamic")]),
-    "the event's res is not looked at: what was not read is sent all the same, or the rest is never asked for",
 )
 
 
@@ -122,14 +115,13 @@ def _register_again(
     rule: str,
     needs: tuple[str, ...],
     pick: Callable[[Bench], list[str]],
-    likely: str,
 ) -> None:
     """`calls` as for Refuse: the first, and every second from there on, is refused with EAGAIN."""
 
     @check(f"cuts.{name}_again", title, rule, needs=("mechanism.nonblocking", *needs), own_server=True)
     def again(bench: Bench) -> None:
         fault = Refuse(calls, errno.EAGAIN, first=1, every=2)
-        with _under(bench, fault, f"every second {calls} ends with EAGAIN", likely) as own:
+        with _under(bench, fault, f"every second {calls} ends with EAGAIN") as own:
             _expect_files(own, *pick(own))
 
 
@@ -140,7 +132,6 @@ _register_again(
     "S4",
     ("pieces.two",),
     lambda bench: [bench.small("static")],
-    "EAGAIN from recv(2) is taken for an error, or for the client's end",
 )
 _register_again(
     "send",
@@ -149,7 +140,6 @@ _register_again(
     "S8",
     ("cuts.head", "pieces.dynamic_slow_reader", "dynamic.one_then_another"),
     lambda bench: [bench.small("static"), bench.small("dynamic"), bench.large("dynamic")],
-    "EAGAIN from the send of the head, or of a buffer's first byte, is taken for an error",
 )
 _register_again(
     "sendfile",
@@ -158,7 +148,6 @@ _register_again(
     "S6",
     ("mechanism.sendfile", "static.one_then_another", "pieces.static_slow_reader"),
     lambda bench: [bench.small("static"), bench.large("static")],
-    "EAGAIN from the first sendfile(2) of a file is taken for an error",
 )
 
 
@@ -170,11 +159,10 @@ _register_again(
     own_server=True,
 )
 def accept(bench: Bench) -> None:
-    likely = "a failed accept(2) ends the server (DIE), though it is only one connection's, or nobody's, failure"
     for error in (errno.ECONNABORTED, errno.EINTR, errno.EAGAIN):
         told = f"the first accept fails with {errno.errorcode[error]}"
         # A blocking listener, which is legal where epoll has announced the client, meets no EAGAIN.
-        with _under(bench, Refuse("accept", error), told, likely, may_miss=error == errno.EAGAIN) as own:
+        with _under(bench, Refuse("accept", error), told, may_miss=error == errno.EAGAIN) as own:
             _expect_files(own, own.small("static"), own.small("static"))
 
 
@@ -184,11 +172,7 @@ def stopped(bench: Bench) -> None:
     bench.wait_idle("nobody has asked for anything")
     with bench.paused():
         pass
-    try:
-        bench.expect_well("stopped (SIGSTOP) and continued (SIGCONT)")
-    except Failure as failure:
-        failure.likely = "epoll_wait ending with EINTR is taken for an error (DIE)"
-        raise
+    bench.expect_well("stopped (SIGSTOP) and continued (SIGCONT)")
 
 
 @check(
@@ -199,12 +183,11 @@ def stopped(bench: Bench) -> None:
     own_server=True,
 )
 def interrupted(bench: Bench) -> None:
-    likely = "EINTR is taken for an error; it only asks to try again at once"
     for calls in ("receive", "send", "sendfile", "getevents"):
         fault = Refuse(calls, errno.EINTR, first=1, every=3)
         told = f"every third {calls} ends with EINTR"
         # Who reads the ring of completions by itself calls no io_getevents; the head may leave by any call.
-        with _under(bench, fault, told, likely, may_miss=calls == "getevents") as own:
+        with _under(bench, fault, told, may_miss=calls == "getevents") as own:
             _expect_files(own, own.small("static"), own.small("dynamic"), own.large("dynamic"))
 
 
@@ -217,8 +200,7 @@ def interrupted(bench: Bench) -> None:
 )
 def submit(bench: Bench) -> None:
     target = bench.large("dynamic")
-    likely = "io_submit's result is not looked at, and the completion of a read that was never begun is waited for"
-    with _under(bench, Refuse("submit", errno.EAGAIN), "the first io_submit ends with -EAGAIN", likely) as own:
+    with _under(bench, Refuse("submit", errno.EAGAIN), "the first io_submit ends with -EAGAIN") as own:
         reply = own.get(target)
         if reply.ending is Ending.SILENCE or reply.difference is not None:
             own.fail(
@@ -226,5 +208,5 @@ def submit(bench: Bench) -> None:
             )
         _expect_files(own, target)
     # Who asks for one read at a time is asked for no part.
-    with _under(bench, Cut("submit", 1), "each io_submit takes one read at most", likely, may_miss=True) as own:
+    with _under(bench, Cut("submit", 1), "each io_submit takes one read at most", may_miss=True) as own:
         _expect_files(own, target)

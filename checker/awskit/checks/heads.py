@@ -29,7 +29,6 @@ def head_grammar(bench: Bench) -> None:
                 reply,
                 f"GET {target}: a field stands in the status line, whose reason is {head.reason!r}",
                 expected=f"a line end (CRLF) before {field[0]}",
-                likely="the line end after the reason is missing",
             )
         if head.faults:
             bench.fail(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bench import Bench
-from ..judge import ENDED
 from ..model import Failure, check
 from ..reply import Ending, Reply
 
@@ -73,16 +72,6 @@ def read_fixture(path: Path) -> Fixture:
     return Fixture(path.stem, title, data=data, **verdicts)
 
 
-# What ends a server that one request of the group ends.
-DEADLY = {
-    "malformed": "an error of the parser ends the program (DIE, exit) instead of the one connection",
-    "methods": "what cannot be served ends the program (DIE, assert) instead of the one connection",
-    "directory": "EISDIR or EINVAL of read(2), sendfile(2) or io_submit(2) ends the program (DIE)",
-    "long-head": "a buffer is overrun: the request is received, or copied, without a look at how much room is left",
-    "long-target": "a buffer is overrun: the path is copied, or joined to the root, without a look at its length",
-}
-
-
 def expect_group(bench: Bench, group: str) -> None:
     """The server does with each request of the group what a submission may do, and is well afterwards."""
     prepare(bench)
@@ -93,8 +82,6 @@ def expect_group(bench: Bench, group: str) -> None:
             _expect_allowed(bench, fixture)
         except Failure as failure:
             failure.reason = f"request {fixture.name} ({fixture.title.rstrip('.')}): {failure.reason}"
-            if ENDED in failure.reason:
-                failure.likely = DEADLY.get(group, failure.likely)
             raise
 
 

@@ -15,7 +15,7 @@ BEGUN = b"GET /"
 OPENED = 2 * NOFILE  # clients, of whom the server has descriptors for fewer than half
 
 
-def _register(name: str, title: str, likely: str, needs: tuple[str, ...], visit: Callable[[Bench], object]) -> None:
+def _register(name: str, title: str, needs: tuple[str, ...], visit: Callable[[Bench], object]) -> None:
     """`visit` is what one client does, `title` its name in a sentence."""
 
     @check(f"leak.{name}", f"nothing is left open after {title}", "S9", needs=needs)
@@ -41,7 +41,6 @@ def _register(name: str, title: str, likely: str, needs: tuple[str, ...], visit:
                 f"{ROUNDS} times {title}: {len(before)} descriptors were open before and {len(now)} after",
                 got=", ".join(extra[:20]),
                 expected="as many as before",
-                likely=likely,
             ).seen(left_open={_kind_of(link) for link in extra}) from failure
 
 
@@ -73,42 +72,36 @@ def _leave(bench: Bench) -> None:
 _register(
     "static",
     "a static file",
-    "the file, or the socket, is not closed after the answer",
     ("static.small_equal",),
     lambda bench: bench.get(bench.small("static")),
 )
 _register(
     "dynamic",
     "a dynamic file",
-    "the file, or the eventfd, is not closed after the answer",
     ("dynamic.small_equal",),
     lambda bench: bench.get(bench.small("dynamic")),
 )
 _register(
     "notfound",
     "a 404",
-    "the connection that got a 404 is shut and not closed",
     ("notfound.static", "notfound.dynamic"),
     _visit_missing,
 )
 _register(
     "malformed",
     "a malformed request",
-    "the connection is shut, or forgotten, and not closed",
     ("request.malformed",),
     _visit_malformed,
 )
 _register(
     "empty",
     "an empty file",
-    "the file is opened, found to be empty, and not closed on that path",
     ("leak.static", "leak.dynamic", "size.static_empty", "size.dynamic_empty"),
     lambda bench: [bench.get(bench.tree.pair("empty.dat", 0)[kind]) for kind in KINDS],
 )
 _register(
     "aborted",
     "clients that left in mid-transfer",
-    "the path for a client that left closes the socket and forgets the file or the eventfd",
     ("leak.static", "leak.dynamic", "abort.dynamic"),
     _leave,
 )
@@ -140,7 +133,6 @@ def leak_contexts(bench: Bench) -> None:
             f" {procfs.aio_contexts(bench.server.pid)} after",
             got="contexts that nobody uses, out of a number that all programs of the machine share (fs.aio-max-nr)",
             expected="as many as before",
-            likely="io_setup for each connection, and io_destroy on no path, or not on that of a client that left",
         ) from failure
 
 
