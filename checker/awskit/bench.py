@@ -147,7 +147,7 @@ class Bench(Events):
         """Put into the failure's evidence how the server is that it is about, before anybody ends it."""
         failure.evidence.transcripts = tuple(self.transcripts)
         if server.alive() and not procfs.ending(server.pid):
-            failure.evidence.asleep = procfs.sleeping_in(server.pid)
+            self.look_where_it_waits(server, failure)
         else:
             failure.evidence.ended = server.stop(signal.SIGKILL).told()
             failure.evidence.log = server.log()

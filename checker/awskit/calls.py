@@ -31,6 +31,8 @@ def of_connection(trace: Trace, transcript: Transcript, site: str, evidence: Evi
     """The moments of the server, one of them marked as wrong where that can be told. `site` is the document root as the
     server sees it."""
     chosen = _chosen(trace, transcript.port, _path(transcript, site))
+    if evidence.ended and trace.calls[-1] not in chosen:  # whoever it was about: it may have ended the server
+        chosen.append(trace.calls[-1])
     wrong = _wrong(chosen, trace, evidence)
     return [_moment(run, any(call is wrong for call in run)) for run in _runs(chosen)]
 
@@ -46,8 +48,8 @@ def reported(trace: Trace) -> Facts:
 
 
 def _waits(call: Call) -> bool:
-    """Whether it had not returned when the server was ended: the checker's kill is told as its end."""
-    return call.result is None or call.arguments.endswith("<unfinished ...>")
+    """Whether it had not returned when the server was ended. Its result is then `?`, which evidence.py takes for -1."""
+    return call.result is None or call.result == -1 and not call.error and call.name != "exit_group"
 
 
 def _path(transcript: Transcript, site: str) -> str:
@@ -63,7 +65,8 @@ def _chosen(trace: Trace, port: int, path: str) -> list[Call]:
         return [call for call in trace.calls if _waits(call) or call.name == "exit_group"]
     found = []
     for call in trace.calls[begin:]:
-        about = port in (call.port, call.accepted) or path and (path in call.paths or call.opened == path)
+        about = port in (call.port, call.accepted)
+        about |= call.port is None and bool(path) and (path in call.paths or call.opened == path)
         if about or call.name in ("io_submit", *_REAPS, "io_destroy", "exit_group") or _waits(call):
             found.append(call)
     return found
@@ -132,8 +135,17 @@ def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
         return _sender_of(reply, moving)
     failed = [call for call in moving if call.error]
     if reply is not None and reply.ending in (Ending.FIN, Ending.RST) and not failed:
+        cut_short = [call for call in moving if call.name in SENDS and 0 <= (call.result or 0) < _asked(call)]
+        if cut_short:  # what it did not take never left
+            return cut_short[0 if reply.head is None else -1]
         return next((call for call in reversed(calls) if call.name in ("close", "shutdown") and call.port), None)
     return (failed or moving or [None])[-1]
+
+
+def _asked(call: Call) -> int:
+    """How many bytes it was to move; 0 where its arguments do not say so in one number."""
+    numbers = _NUMBER.findall(_DESCRIPTOR.sub("", call.arguments))
+    return int(numbers[0]) if numbers and call.name in ("sendfile", "write", "sendto") else 0
 
 
 def _sender_of(reply: Reply, moving: list[Call]) -> Call | None:

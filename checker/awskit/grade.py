@@ -8,6 +8,7 @@ it. Verdicts are handed to the caller (the journal) as they come.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from . import checks as _all_checks  # noqa: F401 (importing it fills the registry)
 from . import mechanism as _mechanism_checks  # noqa: F401
-from . import handed_in, memory, procfs, submission
+from . import handed_in, lines, memory, procfs, submission
 from .bench import Bench
 from .boxed import BoxedLauncher, Program
 from .builds import Builds
@@ -100,10 +101,11 @@ class Grader:
             finally:
                 self._schedule.stop()
         results = [self._result(item) for item in self.rubric.items]
+        judged = time.monotonic()
         self._tell(results)
-        end = time.monotonic()
-        report = Report(str(self.path), self.rubric, self.seed, self.isolation, results, self.build_log, end - begin)
-        report.memory_seconds = end - (self._memory_begin or end)
+        report = Report(str(self.path), self.rubric, self.seed, self.isolation, results, self.build_log)
+        report.seconds = time.monotonic() - begin
+        report.memory_seconds = judged - (self._memory_begin or judged)
         return report
 
     def _result(self, item: Item) -> ItemResult:
@@ -111,9 +113,11 @@ class Grader:
         return ItemResult(item, [self._verdicts[name] for name in item.checks], memory_verdict)
 
     def _tell(self, results: list[ItemResult]) -> None:
-        """Put into each failed verdict what is said of it."""
-        grading = Grading(str(self.path), "" if self.rubric.name == "assignment" else self.rubric.name, self.seed,
-                          self.folder / "submission", self._program.binary if self._program else "aws")  # fmt: skip
+        """Put into each failed verdict what is said of it. It explains only: what goes wrong here costs the report no
+        more than an explanation."""
+        rubric = "" if self.rubric.name == "assignment" else self.rubric.name
+        binary = self._program.binary if self._program else "aws"
+        grading = Grading(str(self.path), rubric, self.seed, self.folder / "submission", binary, self._line_of)
         failed = {verdict.check.id: (verdict, result.item.number) for result in results
                   for verdict in result.all_verdicts if verdict.outcome is Outcome.FAILED}  # fmt: skip
         retracer = None
@@ -121,8 +125,13 @@ class Grader:
             retracer = Retracer(self._launcher(), Tree(self.folder / "site-again", self.seed), self.seed)
         # The most costly first: there is time for a few.
         for name, (verdict, item) in sorted(failed.items(), key=lambda pair: -self._lost(pair[0])):
-            second = retracer.again(verdict) if retracer else None
-            verdict.told = tell(verdict, grading, item, self._lost(name), second)
+            with contextlib.suppress(Exception):
+                second = retracer.again(verdict) if retracer else None
+                verdict.told = tell(verdict, grading, item, self._lost(name), second)
+
+    def _line_of(self, addresses: tuple[int, ...]) -> tuple[str, int, str] | None:
+        """The place in the source of the first of these addresses of the program that has one."""
+        return lines.line_of(self.sandbox, self._program, addresses) if self._program else None
 
     def _lost(self, name: str) -> float:
         """The points of the items that this check makes fail."""

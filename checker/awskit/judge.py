@@ -6,9 +6,10 @@ here: the evidence is passed on (whose bytes came, how the server's end of the c
 
 from __future__ import annotations
 
+import contextlib
 from typing import NoReturn
 
-from . import procfs
+from . import procfs, stack
 from .model import Failure
 from .reply import Ending, Reply
 from .server import Server
@@ -149,16 +150,27 @@ class Judge:
             expected=expected,
             exchange=reply.exchange,
         )
-        failure.evidence.reply, failure.evidence.side = reply, self._side_of(reply)
-        if reply.difference is not None and (target := self._target_of(reply)):
-            failure.evidence.mixed_with = self.origin(reply, target)
+        failure.evidence.reply = reply
+        with contextlib.suppress(Exception):  # it explains: a mistake of ours in it must not become the verdict
+            failure.evidence.side = self._side_of(reply)
+            if reply.difference is not None and (target := self._target_of(reply)):
+                failure.evidence.mixed_with = self.origin(reply, target)
         raise failure
 
     def failure(self, reason: str, *, got: str, expected: str, exchange: str = "") -> Failure:
         """The Failure to raise, which says so where the process has ended."""
         if self._over():
             reason += f"; and {ENDED}"
-        return Failure(reason, got=got, expected=expected, exchange=exchange)
+        failure = Failure(reason, got=got, expected=expected, exchange=exchange)
+        self.look_where_it_waits(self.server, failure)
+        return failure
+
+    @staticmethod
+    def look_where_it_waits(server: Server, failure: Failure) -> None:
+        """Put into the failure's evidence in which calls the server waits, unless somebody has looked before."""
+        if not failure.evidence.asleep:
+            failure.evidence.asleep = procfs.sleeping_in(server.pid)
+            failure.evidence.stack = stack.stopped_at(server.pid)
 
     def _side_of(self, reply: Reply) -> str:
         """How the server's end of its connection is, in a word."""

@@ -37,6 +37,15 @@ def of_faults(words: Sequence[str], at: float) -> list[Moment]:
     return [_of_fault(word.split(":"), at) for word in words]
 
 
+def of_end(ended: str, at: float) -> list[Moment]:
+    """How the server ended of its own accord: `SIGPIPE`, `exit code 1`; nothing for ""."""
+    code = ended.removeprefix("exit code ")
+    if not ended:
+        return []
+    call, result = ("exit", code) if code != ended else (ended, "")
+    return [Moment(at + 1e-6, "kernel", call, "ends the server", result, 0, "", True)]
+
+
 def in_order(moments: Sequence[Moment]) -> tuple[tuple[Moment, ...], int, int]:
     """The moments by time, beginning with 0; how many were left out; before which of those that remain."""
     ordered = sorted(moments, key=lambda moment: moment.at)
@@ -70,7 +79,7 @@ def _of_fault(parts: list[str], at: float) -> Moment:
     elif kind == "refuse":
         error, first, every = rest
         result = _ERRNO.get(error, error)
-        text = f"number {first} is refused" + (f", then each {every}th" if every != "0" else "")
+        text = f"call {first} is refused" + (f", and 1 in {every} after it" if every != "0" else "")
     return Moment(at, "fault", call, text, result, 0, "", False)
 
 

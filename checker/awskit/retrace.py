@@ -62,7 +62,7 @@ class _ShortVigil(Vigil):
         self._end = time.monotonic() + WAIT_S
 
     def look(self, under_way: Callable[[], bool] = lambda: False) -> str:
-        return super().look(under_way) or ("nothing more came of it" if time.monotonic() > self._end else "")
+        return super().look(under_way) or (f"not in {WAIT_S:g} s" if time.monotonic() > self._end else "")
 
 
 @dataclass
@@ -166,6 +166,7 @@ def _told(second: Failure, trace: Trace, site: str) -> Second | None:
     if not trace.started or transcript is None:
         return None
     server = calls.of_connection(trace, transcript, site, evidence)
+    server += moments.of_end(evidence.ended, max((moment.at for moment in server), default=0.0))
     client = [replace(moment, wrong=False) for moment in moments.of_client(transcript)]
     faults = moments.of_faults(evidence.faults, client[0].at)
     return Second((*faults, *client, *server), calls.reported(trace))

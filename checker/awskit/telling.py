@@ -5,6 +5,7 @@ evidence shows one.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ LOG_LINES = 12
 TEXT_LINES = 12
 
 
+Place = tuple[str, int, str]  # file, line, function
+
+
 @dataclass(frozen=True)
 class Grading:
     """What a failure is told with: how to have it again, and where the submission's source is."""
@@ -28,6 +32,7 @@ class Grading:
     seed: int
     source: Path | None = None
     binary: str = "aws"  # relative to `source`
+    locate: Callable[[tuple[int, ...]], Place | None] = lambda _: None  # the line of the first address that has one
 
 
 def tell(verdict: Verdict, grading: Grading, item: int, lost: float, second: Second | None = None) -> Told:
@@ -91,16 +96,19 @@ def _moments(evidence: Evidence) -> list[Moment]:
     if transcript is None:
         return []
     found = moments.of_client(transcript)
-    if evidence.ended:
-        found.append(Moment(found[-1].at, "kernel", "exit", f"the server's process ended: {evidence.ended}",
-                            evidence.ended.removeprefix("exit code "), 0, "", True))  # fmt: skip
-    return moments.of_faults(evidence.faults, found[0].at) + found
+    return moments.of_faults(evidence.faults, found[0].at) + found + moments.of_end(evidence.ended, found[-1].at)
 
 
 def _frame(verdict: Verdict, evidence: Evidence, grading: Grading) -> Frame | None:
-    if evidence.place is None or grading.source is None:
+    """Where a memory checker or the compiler found it; or the call in which the server waits, which it should not."""
+    if grading.source is None:
         return None
-    return source.frame(grading.source, grading.binary, evidence.place, evidence.finding or verdict.reason)
+    if evidence.place is not None:
+        return source.frame(grading.source, grading.binary, evidence.place, evidence.finding or verdict.reason)
+    if evidence.ended or not evidence.stack or (place := grading.locate(evidence.stack)) is None:
+        return None
+    calls = ", ".join(name for name in evidence.asleep if not name.startswith("epoll") and name != "running")
+    return source.frame(grading.source, grading.binary, place, f"the call in which it waits: {calls}")
 
 
 def _again(verdict: Verdict, grading: Grading, item: int) -> str:
