@@ -4,13 +4,17 @@ expected, the misconception that it fits, the line of the submission, and the co
 
 from __future__ import annotations
 
+import re
+
 from . import picture
+from .evidence import EPOLL_WAITS, RECEIVES, SENDS
 from .markup import Content, Markup, element, join
 from .model import Verdict
 from .plain import cut, line
 from .texts import Texts
 from .told import Cause, Difference, Frame, Told
 
+CALLS = frozenset((*EPOLL_WAITS, *RECEIVES, *SENDS, "recv", "send", "accept", "close", "epoll", "malloc", "free"))
 PER_ROW = 4  # bytes of each side in a row of the columns: so both stand side by side on a telephone
 
 
@@ -29,12 +33,13 @@ def body(told: Told, texts: Texts, id: str, belongs: str) -> Markup:
     return element(
         "div",
         _evidence(told, texts, id),
-        _said(told, texts),
         _place(told.frame, texts),
+        _said(told, texts),
         _again(told.again, texts),
         _table(told, texts),
         _folded(texts("page.exchange"), told.exchange),
         _folded(texts("page.log"), told.log),
+        _why(told, texts),
         element("p", belongs, class_="belongs"),
         class_="failure",
     )
@@ -64,7 +69,10 @@ def _evidence(told: Told, texts: Texts, id: str) -> Markup | None:
 
 
 def _said(told: Told, texts: Texts) -> Markup:
-    rows = [("done", told.done), ("got", told.got), ("expected", told.expected), ("ending", told.ending)]
+    """What is said twice is shown once: a sentence that ends in what came, an ending that stands there already."""
+    done = told.done.removesuffix(told.got).rstrip(" :;,") or told.done
+    ending = "" if told.ending in told.got or told.ending in done else told.ending
+    rows = [("done", done), ("got", told.got), ("expected", told.expected), ("ending", ending)]
     return element("dl", [_term(f"page.{key}", text, texts) for key, text in rows if text], class_="said")
 
 
@@ -72,7 +80,7 @@ def _term(key: str, text: str, texts: Texts) -> Markup:
     """A name and what is said of it, which checks say in English whatever the language of the page."""
     lines = cut(text)
     long = len(lines) > 1
-    shown = element("pre", "\n".join(lines), class_="wraps", tabindex="0") if long else lines[0]
+    shown = element("pre", "\n".join(lines), tabindex="0") if long else lines[0]
     english = "en" if texts.language != "en" else None
     return join(element("dt", texts(key)), element("dd", shown, lang=english))
 
@@ -124,6 +132,14 @@ def _again(command: str, texts: Texts) -> Markup | None:
     return element("section", element("h4", texts("page.again")), row, class_="again")
 
 
+def _why(told: Told, texts: Texts) -> Markup:
+    """What the check does, why that matters, and what the rules say that it is about."""
+    about = [element("p", text) for text in texts.explained(told.check) if text]
+    rules = [element("p", element("strong", rule), f" {texts.rule(rule)}")
+             for rule in told.rules if texts.has_rule(rule)]  # fmt: skip
+    return _part(texts("page.why"), element("div", about, rules, class_="inside"))
+
+
 def _table(told: Told, texts: Texts) -> Markup | None:
     if not told.moments:
         return None
@@ -139,7 +155,9 @@ def _part(title: str, *content: Content) -> Markup:
 
 
 def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """The beginning of a sentence or a title; the name of a call stays as it is."""
+    first = re.split(r"[^\w(]", text, maxsplit=1)[0]
+    return text[:1].upper() + text[1:] if first.isalpha() and first not in CALLS else text
 
 
 # -- bytes ------------------------------------------------------------------------------------------------------------

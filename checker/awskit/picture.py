@@ -28,9 +28,11 @@ from .told import Moment, Told
 CLIENT, SERVER, MIDDLE = "34%", "55%", "44.5%"  # where the two lines of life and the middle between them are
 # Heights in pixels: of the names, of a moment, of one of a single line, of a gap, of the end.
 HEAD, ROW, LINE, HALF, FOOT = 30, 34, 19, 22, 10
-LEFT = (14, 28)  # characters of a text beside the client's line: in a narrow picture (320 px), in a wide one (640 px)
+DETAIL = 13  # from one line of what is told of a moment to the next
+LEFT = (15, 28)  # characters of a text beside the client's line: in a narrow picture (320 px), in a wide one (640 px)
 RIGHT = (20, 38)  # and beside the server's
 TEXT = 120  # characters of one in the table
+BESIDE = (19, 37)  # and beside a mark there that is wider than a point
 NOTICED_S = 0.02  # a wait that is shown
 CLIENT_CALLS = ("connect", "send", "receive", "pause", "half-close", "reset", "close", "end")
 ENDINGS = ("FIN", "RST")
@@ -89,6 +91,14 @@ def _name(moment: Moment, texts: Texts) -> str:
     """What the client did has a name in the reader's language; the server's calls have their own."""
     known = moment.side == "client" and moment.call in CLIENT_CALLS
     return texts("page.client_" + moment.call.replace("-", "_")) if known else moment.call
+
+
+def _two_lines(text: str, width: int) -> tuple[str, str]:
+    """Text that is longer than `width` characters in two lines, broken at a blank or after a slash near the edge."""
+    at = max(text.rfind(" ", width // 2, width + 1), text.rfind("/", width // 2, width) + 1)
+    at = at if at > 0 else width
+    rest = text[at:].lstrip()
+    return text[:at], rest if len(rest) <= width else rest[: width - 1] + "…"
 
 
 class _Picture:
@@ -155,7 +165,7 @@ class _Picture:
         middle = self.y + LINE / 2
         self.parts.append(element("circle", cx=SERVER, cy=middle, r=2.5, class_="dot-server"))
         said = f"{moment.call} → {moment.result}" if moment.result else moment.call
-        self._right(f"{said}  {moment.text}".rstrip(), middle + 4, "detail")
+        self._right(" · ".join(filter(None, (said, moment.text))), middle + 4, "detail")
         self.y += LINE
 
     def _client(self, moment: Moment, y: float) -> None:
@@ -171,6 +181,8 @@ class _Picture:
             self.parts.append(element("circle", cx=CLIENT, cy=y, r=4, class_="dot-client"))
         detail = moment.text or (self._bytes(moment) if moment.count else "")
         self._left(_name(moment, self.texts), detail, y)
+        if len(detail) > LEFT[1]:
+            self.y += DETAIL  # it has taken two lines
 
     def _server(self, moment: Moment, y: float) -> None:
         if moment.count > 0 and moment.call in SENDING:
@@ -180,17 +192,17 @@ class _Picture:
             self.parts.append(element("circle", cx=SERVER, cy=y, r=4, class_=kind))
         said = f"{moment.call} → {moment.result}" if moment.result else moment.call
         self._right(said, y - 2, "call")
-        self._right(moment.text, y + 13, "detail")
+        self._right(moment.text, y + DETAIL, "detail")
 
     def _fault(self, moment: Moment, y: float) -> None:
         self.parts.append(element("use", href="#diamond", x=SERVER, y=y, class_="fault-mark"))
-        self._right(self.texts("page.fault", call=moment.call), y - 2, "call fault", 8)
-        self._right(f"{moment.text} → {moment.result}" if moment.result else moment.text, y + 13, "fault", 8)
+        self._right(self.texts("page.fault", call=moment.call), y - 2, "call fault", BESIDE)
+        self._right(f"{moment.text} → {moment.result}" if moment.result else moment.text, y + DETAIL, "fault", BESIDE)
 
     def _kernel(self, moment: Moment, y: float) -> None:
         self.parts.append(element("use", href="#cross", x=SERVER, y=y, class_="wrong-line"))
         self._right(f"{moment.call} → {moment.result}" if moment.result else moment.call, y - 2, "call")
-        self._right(moment.text, y + 13, "detail")
+        self._right(moment.text, y + DETAIL, "detail")
 
     def _wrong(self, moment: Moment) -> None:
         """A band from side to side, and in words on the side that is free."""
@@ -239,7 +251,7 @@ class _Picture:
         kind, tip = ("up", "right") if up else ("down", "left")
         self.parts.append(element("line", x1=begin, x2=end, y1=y - 3, y2=y + 3, class_=f"bytes-{kind}"))
         if broken:
-            self.parts.append(element("use", href="#cross", x=end, y=y + 3, class_="wrong-line"))
+            self.parts.append(element("use", href="#cross", x=end, y=y + 3, class_=f"bytes-{kind}"))
         else:
             self.parts.append(element("use", href=f"#tip-{tip}", x=end, y=y + 3, class_=f"tip-{kind}"))
         if amount:
@@ -253,10 +265,15 @@ class _Picture:
 
     def _left(self, name: str, detail: str, y: float) -> None:
         self._text(CLIENT, -12, name, y - 2 if detail else y + 4, "left call", LEFT)
-        self._text(CLIENT, -12, detail, y + 13, "left detail", LEFT)
+        if len(detail) <= LEFT[1]:
+            self._text(CLIENT, -12, detail, y + DETAIL, "left detail", LEFT)
+            return
+        for width, which in zip(LEFT, ("less", "more")):
+            for number, part in enumerate(_two_lines(detail, width)):
+                self._text(CLIENT, -12, part, y + DETAIL * (number + 1), f"left detail {which}", (width, width))
 
-    def _right(self, text: str, y: float, kind: str, further: int = 0) -> None:
-        self._text(SERVER, 12 + further, text, y, kind, RIGHT)
+    def _right(self, text: str, y: float, kind: str, room: tuple[int, int] = RIGHT) -> None:
+        self._text(SERVER, 12 + 8 * (RIGHT[0] - room[0]), text, y, kind, room)
 
     def _text(self, x: str, dx: int, text: str, y: float, kind: str, room: tuple[int, int]) -> None:
         """A line of text: cut to what a narrow picture has room for, and to what a wide one has."""

@@ -84,6 +84,10 @@ class Texts:
         """What a rule of the contract says. KeyError for one that there is not."""
         return str(self.data["rules"][id])
 
+    def has_rule(self, id: str) -> bool:
+        """Whether it is a rule of the contract."""
+        return id in self.data["rules"]
+
     def explained(self, id: str) -> tuple[str, str]:
         """What a check does, and why it matters; twice "" where nothing is said of it."""
         does, why = self.data["explained"].get(id, ("", ""))

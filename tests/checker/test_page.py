@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from awskit import page
-from awskit.failing import bytes_table
+from awskit.failing import bytes_table, capital
 from awskit.grade import CHECKS
 from awskit.isolation import Isolation
 from awskit.markup import STYLE
 from awskit.model import Outcome, Verdict
-from awskit.picture import LEFT
+from awskit.picture import LEFT, RIGHT
 from awskit.results import ItemResult, Report
 from awskit.rubric import Item, Rubric
 from awskit.texts import LANGUAGES, load
@@ -35,7 +35,7 @@ class _Tree(HTMLParser):
         self.open: list[str] = []
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: dict[str, list[str]] = {}
-        self.feed(text.replace('<tspan class="less">…</tspan>', ""))
+        self.feed(re.sub(r'<(tspan|text)[^>]* class="[^"]*less">.*?</\1>', "", text))
         self.close()
         assert self.open == []
 
@@ -200,10 +200,21 @@ def test_ends_faults_and_signals_have_marks_of_their_own(moment: Moment, says: s
 
 def test_a_long_text_is_short_in_the_picture_and_whole_in_the_table() -> None:
     long = "GET /static/" + "x" * 80
-    moments = (Moment(0, "client", "send", long, "", 92, "", False),)
-    tree = _failed(replace(told(), moments=moments, moments_cut=0))
-    assert long[: LEFT[1] - 1] + "…" in tree.texts["text"]
-    assert any(long in text for text in tree.texts["td"])
+    send, recv = (Moment(0, *call, long, "92", 92, "", False) for call in (("client", "send"), ("server", "recv")))
+    tree = _failed(replace(told(), moments=(send, recv), moments_cut=0))
+    first, last = [text for text in tree.texts["text"] if "xxx" in text][:2]
+    assert first + last.removesuffix("…") == long[: len(first + last) - 1], "two lines beside the client"
+    assert len(first) == len(last) == LEFT[1] and last.endswith("…")
+    assert long[: RIGHT[1] - 1] + "…" in tree.texts["text"]
+    assert len([text for text in tree.texts["td"] if long in text]) == 2
+
+
+def test_what_is_said_twice_is_shown_once_and_the_name_of_a_call_keeps_its_letters() -> None:
+    tree = _failed(replace(told(), done="GET /x: no answer; it ended", got="no answer; it ended", ending="it ended"))
+    assert tree.texts["dd"][:2] == ["GET /x", "no answer; it ended"]
+    assert "How it ended" not in tree.texts["dt"]
+    assert [capital(text) for text in ("send takes a part", "io_submit fails", "no answer", "a", "")] == [
+        "send takes a part", "io_submit fails", "No answer", "A", ""]  # fmt: skip
 
 
 def test_bytes_stand_side_by_side_and_the_first_that_differs_is_marked() -> None:

@@ -46,7 +46,8 @@
   for (const picture of document.querySelectorAll("svg.exchange")) {
     if (!shown(picture)) continue;
     const frame = picture.getBoundingClientRect();
-    const boxes = [...picture.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
+    const boxes = [...picture.querySelectorAll("text")].filter(shown)
+      .map((text) => [text.textContent, text.getBoundingClientRect()]);
     boxes.forEach(([text, box], number) => {
       if (box.left < frame.left - 1 || box.right > frame.right + 1) outside.add(text);
       for (const [other, rival] of boxes.slice(number + 1))
