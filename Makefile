@@ -142,6 +142,10 @@ known: | deps-functional deps-known ## grade every known submission and compare;
 pages: | deps-pages ## pages of failing submissions in a browser: light, dark, narrow, by keyboard, printed; PAGES=dir keeps them
 	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider tests/pages $(ARGS)
 
+.PHONY: bugs
+bugs: aws | deps-functional deps-known ## replay every case of fixtures/bugs on right servers and on its bug; BUGS='D07 fifo' for some
+	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/bugs.py $(BUGS) $(ARGS)
+
 .PHONY: asan
 asan: ## unit and functional tests under AddressSanitizer and UBSan
 	$(Q)$(MAKE) --no-print-directory SAN=address,undefined unit functional

@@ -108,6 +108,7 @@ def test_every_verb_is_played() -> None:
         ({"step": '{ client = "b", answer = 200 }'}, "a.toml:7: steps[1].client: b is not connected"),
         ({"step": '{ close = true }'}, "a.toml:8: steps[2].client: client has left by steps[1]"),
         ({"step": '{ get = "/x", split = [9, 8] }'}, "a.toml:7: steps[1].split: must be rising positions"),
+        ({"step": '{ wait = "released" }'}, "a.toml:7: steps[1].wait: client has not left"),
         ({"step": '{ release = "all" }'}, "a.toml:7: steps[1]: no reads are held"),
         ({"step": '{ server = "stop" }'}, "a.toml:8: steps[2]: the server is stopped"),
         ({"step": '{ compare = "memory" }'}, "a.toml:7: steps[1].compare: no step remembers memory"),

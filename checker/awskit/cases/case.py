@@ -207,6 +207,7 @@ class Answer(ClientStep):
     file: str = key("file", Target(), "")
     ends: str = key("ends", Word(("fin", "server", "any")), "fin")
     fields: tuple[tuple[str, str], ...] = key("fields", Pairs(FIELD, Text(1000), 20), ())
+    head_only: bool = key("head_only", Flag(), False)  # the body is not read: for what is too large
     grammar: bool = key("grammar", Flag(), False)  # the head is right by RFC 9112's grammar
     never: str = key("never", Target(), "")  # the file of which no byte may come
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..model import Failure, Outcome, Trouble
 from ..plain import clean, cut
 from ..workplace import working_folder
+from .case import Case
 from .play import Played, play
-from .read import lines_of_steps, read
+from .read import read_with_lines
 from .target import PortTarget, Target, Unfit, boxed
 from .write import step_text
 
@@ -31,24 +33,20 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The commands that are about cases."""
     replay = commands.add_parser(
         "replay",
-        help="replay a case file on a server",
-        description="Replay a case: make its files, play its clients and faults, and judge. On the reference, or on\n"
+        help="replay case files on a server",
+        description="Replay cases: make the files, play clients and faults, and judge. On the reference, or on\n"
         "--server in a box, or on whatever listens at --port of 127.0.0.1 (cases without faults and evidence).",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_case(replay)
+    replay.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case file (TOML)")
     _add_server(replay)
     replay.add_argument("--port", type=_port, metavar="N", help="a server that runs at this port of 127.0.0.1")
     replay.add_argument("--root", type=Path, metavar="DIR", help="the folder that the server at --port serves; the"
                         " case's files are made there, and removed")  # fmt: skip
     replay.add_argument("--trace", action="store_true", help="print what went both ways")
-    replay.add_argument("--json", type=Path, metavar="FILE", help="write the verdict to FILE")
+    replay.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts to FILE, a list")
     replay.set_defaults(run=_replay)
-
-
-def _add_case(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("case", type=Path, metavar="CASE", help="a case file (TOML)")
 
 
 def _add_server(parser: argparse.ArgumentParser, **more: Any) -> None:
@@ -69,7 +67,7 @@ def _port(text: str) -> int:
 
 
 @contextlib.contextmanager
-def _target(server: Path | None) -> Iterator[Target]:
+def opened(server: Path | None) -> Iterator[Target]:
     """A server in a box; Trouble where there is none, Failure where it does not build."""
     if server is not None and not server.exists():
         raise Unfit(f"{server} is not there")
@@ -78,43 +76,62 @@ def _target(server: Path | None) -> Iterator[Target]:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    case = read(options.case)
+    cases = [(path, *read_with_lines(path)) for path in options.cases]
     if options.port and options.server or options.root and not options.port:
         raise Unfit("--server or --port, one of the two; --root goes with --port")
-    if options.port:
-        target = PortTarget(options.port, options.root)
-        played, name = play(case, target), target.name
-    else:
-        with _target(options.server) as target:
-            played, name = play(case, target), target.name
-    lines = lines_of_steps(options.case.read_text(encoding="utf-8"))
-    sys.stdout.write(report(options.case, played, name, lines, trace=options.trace))
+    with contextlib.ExitStack() as stack:
+        if options.port:
+            target: Target = PortTarget(options.port, options.root)
+        else:
+            target = stack.enter_context(opened(options.server))
+        records = []
+        for path, case, lines in cases:
+            played = _played(case, target)
+            sys.stdout.write(report(path, played, target.name, lines, trace=options.trace))
+            sys.stdout.flush()
+            records.append(record(path, played, target.name, lines))
     if options.json:
-        text = json.dumps(record(options.case, played, name, lines), indent=2, ensure_ascii=False)
-        options.json.write_text(text + "\n", encoding="utf-8")
-    return FAILS if played.failure else HOLDS
+        options.json.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    outcomes = {one["outcome"] for one in records}
+    return CANNOT_WORK if "error" in outcomes else FAILS if "failed" in outcomes else HOLDS
+
+
+def _played(case: Case, target: Target) -> Played:
+    """Replay it; what the kit or the machine could not do is told as the outcome of this one case."""
+    try:
+        return play(case, target)
+    except Trouble as trouble:
+        return Played(case, trouble=trouble)
 
 
 def report(path: Path, played: Played, server: str, lines: list[int], *, trace: bool) -> str:
     """What came of it, for a terminal."""
-    case, failure = played.case, played.failure
-    said = [f"{'FAILS' if failure else 'holds'}: {clean(str(path))}: {clean(case.title)} (rule {case.rule}), on"
-            f" {clean(server)}"]  # fmt: skip
-    if failure:
-        said.append(f"  {clean(case.about)}")
-        if played.step is not None:
-            said.append(f"  line {lines[played.step]}: {clean(step_text(case.steps[played.step]))}")
-        for title, text in (("it went wrong", failure.reason), ("got", failure.got), ("expected", failure.expected),
-                            ("likely", failure.likely), ("the server ended by", failure.evidence.ended),
-                            ("the server said", failure.evidence.log)):  # fmt: skip
-            if text.strip():
-                first, *rest = cut(text)
-                said += [f"  {title}: {first}", *(f"    | {line}" for line in rest)]
+    case = played.case
+    said = [f"{_WORDS[played.outcome]}: {clean(str(path))}: {clean(case.title)} (rule {case.rule}), on {clean(server)}"]
+    if played.trouble:
+        said.append(f"  {cut(str(played.trouble))[0]}")
+    if played.failure:
+        said += [f"  {clean(case.about)}", *_went_wrong(played, played.failure, lines)]
     if trace:
         for number, transcript in enumerate(played.transcripts, 1):
             said.append(f"  connection {number}")
             said += [f"    {clean(line)}" for line in transcript.render().splitlines()]
     return "\n".join(said) + "\n"
+
+
+_WORDS = {Outcome.PASSED: "holds", Outcome.FAILED: "FAILS", Outcome.ERROR: "could not be judged"}
+
+
+def _went_wrong(played: Played, failure: Failure, lines: list[int]) -> Iterator[str]:
+    if played.step is not None:
+        yield f"  line {lines[played.step]}: {clean(step_text(played.case.steps[played.step]))}"
+    for title, text in (("it went wrong", failure.reason), ("got", failure.got), ("expected", failure.expected),
+                        ("likely", failure.likely), ("the server ended by", failure.evidence.ended),
+                        ("the server said", failure.evidence.log)):  # fmt: skip
+        if text.strip():
+            first, *rest = cut(text)
+            yield f"  {title}: {first}"
+            yield from (f"    | {line}" for line in rest)
 
 
 def record(path: Path, played: Played, server: str, lines: list[int]) -> dict[str, Any]:
@@ -125,8 +142,10 @@ def record(path: Path, played: Played, server: str, lines: list[int]) -> dict[st
         "title": clean(played.case.title),
         "rule": played.case.rule,
         "server": clean(server),
-        "outcome": "failed" if failure else "passed",
+        "outcome": played.outcome.value,
     }
+    if played.trouble:
+        found["reason"] = "\n".join(cut(str(played.trouble)))
     if failure:
         found |= {
             "step": step,

@@ -15,7 +15,7 @@ from typing import Any
 from .. import procfs
 from ..bench import Bench, request_bytes
 from ..client import Client
-from ..model import Failure
+from ..model import Failure, Outcome, Trouble
 from ..reply import Ending, Reply
 from ..transcript import Transcript
 from ..tree import Content, Tree
@@ -27,18 +27,25 @@ from .proof import Delivered, expect_evidence
 from .target import Target
 from .write import step_text
 
+CLOSE_WAIT = 0x08  # of include/net/tcp_states.h: the client has closed, the server has not
 LOOKS = 8  # a figure that stays for so many looks has settled
 
 
 @dataclass
 class Played:
-    """What came of a case on a server. `failure` is None where it holds; `step` is the one that failed, or None: it was
-    what is expected of every case at its end, or the server did not even start."""
+    """What came of a case on a server: it holds, unless there was a `failure`, or `trouble` that kept us from judging.
+    `step` is the one that failed, or None: it was what is expected of every case at its end, or of a start."""
 
     case: Case
     failure: Failure | None = None
+    trouble: Trouble | None = None
     step: int | None = None
     transcripts: tuple[Transcript, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Passed, failed or error."""
+        return Outcome.ERROR if self.trouble else Outcome.FAILED if self.failure else Outcome.PASSED
 
     @property
     def way(self) -> tuple[str, ...]:
@@ -74,10 +81,11 @@ def play(case: Case, target: Target) -> Played:
             player = Player(case, bench, stack)
             try:
                 player.run(played)
-                if witness:
-                    expect_evidence(case.evidence, witness, player.delivered)
             finally:
                 played.transcripts = tuple(line.client.transcript for line in player.lines())
+            trace = witness.finish() if witness else None
+        if trace:  # judged when the server has been ended: how it ended is no part of that
+            expect_evidence(case.evidence, trace, witness, player.delivered)
     except Failure as failure:
         played.failure = failure
     return played
@@ -175,12 +183,37 @@ class Player:
             line.client.push_back(b"".join(line.ahead))
             line.ahead.clear()
             reply = line.client.read_head()
-            wanted = content if reply.status == 200 else None
-            line.client.read_body(reply, wanted, until_closed=step.ends == "server")
+            if step.head_only:
+                self._judge_head(step, line, reply)
+                continue
+            if step.ends == "server":
+                self._expect_end(line.client, reply)
+            line.client.read_body(reply, content if reply.status == 200 else None)
             tree = _Past(self.bench.tree, target, content) if content else self.bench.tree
             self._judge(replace(self.bench, tree=tree), step, line, reply, target if content else "")
             if content and reply.status == 200 and step.expected == 200:
                 self.delivered.append(Delivered(target, content.size, line.client.port))
+
+    def _expect_end(self, client: Client, reply: Reply) -> None:
+        """All that was announced comes, and when the server goes to sleep then, it has closed the connection: one that
+        does so by a timer, or when the client does, has not."""
+        body = client.receive_exactly(reply.head.content_length or 0 if reply.head else 0)
+        self.bench.wait_idle("the answer has come whole")
+        if not client.has_answer():
+            self.bench.fail(
+                reply,
+                "the answer came whole, the server sleeps, and the connection is open",
+                got=Ending.OPEN.value,
+                expected="the connection is closed by the server (FIN) after its one answer",
+            )
+        client.push_back(body)
+
+    def _judge_head(self, step: Answer, line: _Line, reply: Reply) -> None:
+        done = f"the head of the answer to {line.asked or 'what was sent'}"
+        if isinstance(step.expected, int) and reply.status != step.expected:
+            self.bench.fail(reply, f"{done}: {reply.outline()}", expected=f"status {step.expected}")
+        self.bench.expect_answer(reply, done)
+        _expect_head(self.bench, step, reply, done)
 
     def _judge(self, bench: Bench, step: Answer, line: _Line, reply: Reply, target: str) -> None:
         """`target`: of the file that a 200 must bring, or ""."""
@@ -222,9 +255,20 @@ class Player:
         elif step.event == "accepted":
             self.bench.wait_accepted(clients)
         elif step.event == "released":
+            self._wait_met(clients)
             self.bench.wait_released(clients)
         else:
             self.bench.wait_stalled(clients)
+
+    def _wait_met(self, clients: list[Client]) -> None:
+        """Wait until none of them is in the listener's queue: one that was never accepted was not let go either."""
+        ports = {client.port for client in clients}
+
+        def met() -> bool:
+            rows = [row for row in self.bench.sides() if row.remote_port in ports and not row.inode]
+            return not any(row.state in (procfs.ESTABLISHED, CLOSE_WAIT) for row in rows)
+
+        self.bench.wait(met, "the server accepts the clients")
 
     def _leave(self, step: HalfClose | Reset | Close) -> None:
         for line in self._of(step):
@@ -317,9 +361,12 @@ def _expect_head(bench: Bench, step: Answer, reply: Reply, done: str) -> None:
         if got is None or got.lower() != value.lower():
             shown = "missing" if got is None else repr(got)
             bench.fail(reply, f"{done}: {name} is {shown}", got=str(got), expected=f"{name}: {value}")
-    if step.grammar and (reply.head is None or reply.head.faults):
+    if step.grammar:
         faults = "; ".join(reply.head.faults) if reply.head else reply.outline()
-        bench.fail(reply, f"{done}: {faults}", expected="a head by the grammar of RFC 9112")
+        if reply.head and ": " in reply.head.reason:
+            faults = f"a field stands in the status line, whose reason is {reply.head.reason!r}"
+        if faults:
+            bench.fail(reply, f"{done}: {faults}", expected="a head by the grammar of RFC 9112")
 
 
 _DO: dict[type[Step], Callable[[Player, Any], None]] = {

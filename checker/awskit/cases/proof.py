@@ -18,9 +18,8 @@ class Delivered:
     port: int
 
 
-def expect_evidence(wanted: tuple[str, ...], witness: Witness, delivered: list[Delivered]) -> None:
-    """End the traced server, and Failure if its calls do not show what is `wanted` of the files `delivered`."""
-    trace = witness.finish()
+def expect_evidence(wanted: tuple[str, ...], trace: Trace, witness: Witness, delivered: list[Delivered]) -> None:
+    """Failure if the calls of the server do not show what is `wanted` of the files `delivered`."""
     for one in delivered:
         ledger = trace.ledger(witness.path(one.target), one.port)
         for word in wanted:

@@ -20,6 +20,18 @@ class BadCase(Exception):
 
 def read(path: Path) -> Case:
     """The case in the file `path`. Raises BadCase."""
+    return parse(_text(path), str(path))
+
+
+def read_with_lines(path: Path) -> tuple[Case, list[int]]:
+    """The same, and at which line of the file each step stands."""
+    text = _text(path)
+    case = parse(text, str(path))
+    found = places.lines(text)
+    return case, [found["steps", number] for number in range(len(case.steps))]
+
+
+def _text(path: Path) -> str:
     try:
         with path.open("rb") as stream:
             data = stream.read(TEXT_MOST + 1)
@@ -28,7 +40,7 @@ def read(path: Path) -> Case:
     if len(data) > TEXT_MOST:
         raise BadCase(f"{path}: longer than {TEXT_MOST:,} bytes: no case file")
     try:
-        return parse(data.decode(), str(path))
+        return data.decode()
     except UnicodeDecodeError as error:
         raise BadCase(f"{path}: not UTF-8: {error}") from error
 
@@ -52,12 +64,6 @@ def from_table(table: dict[str, Any]) -> Case:
     case = read_fields(Case, table)
     expect_sound(case)
     return case
-
-
-def lines_of_steps(text: str) -> list[int]:
-    """At which line of a case file each step stands."""
-    found = places.lines(text)
-    return [line for path, line in found.items() if len(path) == 2 and path[0] == "steps"]
 
 
 def _line(text: str, within: tuple[str | int, ...]) -> int:

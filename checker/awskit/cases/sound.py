@@ -13,8 +13,8 @@ from typing import Any
 
 from ..bench import request_bytes
 from .case import (
-    MIB, Answer, Case, Change, ClientStep, Close, Compare, Connect, Get, Hold, Link, Receive, Refuse, Release, Remember,
-    Reset, Send, ServerStep, Silence, Special, Wait
+    MIB, Answer, Case, Change, ClientStep, Close, Compare, Connect, Get, HalfClose, Hold, Link, Receive, Refuse,
+    Release, Remember, Reset, Send, ServerStep, Silence, Special, Wait
 )  # fmt: skip
 from .kinds import Bad
 
@@ -77,6 +77,7 @@ class _Script:
     case: Case
     sizes: dict[str, int] = field(default_factory=dict)  # of the clients: connections
     gone: dict[str, int] = field(default_factory=dict)  # at which step
+    ended: set[str] = field(default_factory=set)  # by half_close
     remembered: set[str] = field(default_factory=set)
     stopped: bool = False
     sent: int = 0
@@ -110,6 +111,14 @@ class _Script:
         if isinstance(step, Reset | Close):
             self.gone[name] = number
 
+    def _wait(self, step: Wait) -> None:
+        self._running()
+        if step.event == "released" and step.client not in self.gone.keys() | self.ended:
+            raise Bad(f"{step.client} has not left, and a server may wait for it to do so", ("wait",))
+
+    def _half_close(self, step: HalfClose) -> None:
+        self.ended.add(step.client)
+
     def _send(self, step: Send | Get) -> None:
         data = step.data if isinstance(step, Send) else request_bytes(step.target)
         self.sent += len(data) * self.sizes[step.client]
@@ -126,6 +135,8 @@ class _Script:
 
     def _answer(self, step: Answer) -> None:
         self._running()
+        if step.head_only and isinstance(step.expected, str) and step.expected != "any":
+            raise Bad("a head alone shows a status, or that any answer came", ("head_only",))
         for name in ("file", "never"):
             target = getattr(step, name)
             if target and self.case.file(target) is None:
@@ -177,6 +188,7 @@ _LOOKS: dict[type, Callable[[_Script, Any], None]] = {
     Compare: _Script._compare,
     Remember: _Script._remember,
     Receive: _Script._running,
-    Wait: _Script._running,
+    Wait: _Script._wait,
+    HalfClose: _Script._half_close,
     Silence: _Script._running,
 }
