@@ -40,17 +40,20 @@ def losses(report: Report) -> list[Loss]:
     return sorted(found.values(), key=lambda loss: -(loss.lost + loss.waiting))  # equals stay in the rubric's order
 
 
-def skipped(report: Report) -> dict[tuple[str, ...], list[Verdict]]:
-    """The checks that were not tried, each once, by what must be mended first (nothing, where time had run out)."""
+def skipped(report: Report) -> dict[str, list[tuple[Verdict, list[str]]]]:
+    """The checks that were not tried, each once: below the failure that costs most of those that they wait for (""
+    where they wait for none: their time had run out), with the others that they wait for, too."""
+    order = [loss.verdict.check.id for loss in losses(report)]
     found: dict[str, Verdict] = {}
     for result in report.results:
         for verdict in result.all_verdicts:
             if verdict.outcome is Outcome.SKIPPED:
                 found.setdefault(verdict.check.id, verdict)
-    groups: dict[tuple[str, ...], list[Verdict]] = {}
+    groups: dict[str, list[tuple[Verdict, list[str]]]] = {name: [] for name in order}
     for verdict in found.values():
-        groups.setdefault(verdict.mend_first, []).append(verdict)
-    return groups
+        roots = sorted(verdict.mend_first, key=lambda name: order.index(name) if name in order else len(order))
+        groups.setdefault(roots[0] if roots else "", []).append((verdict, roots[1:]))
+    return {name: verdicts for name, verdicts in groups.items() if verdicts}
 
 
 def waiting(result: ItemResult) -> float:

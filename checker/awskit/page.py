@@ -7,7 +7,7 @@ report alone, loads nothing, and has a bound whatever the submission did.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import failing, picture
@@ -163,17 +163,17 @@ def _not_tried(report: Report, texts: Texts) -> Markup | None:
     groups = skipped(report)
     if not groups:
         return None
-    titles = {verdict.check.id: texts.check(verdict.check)
-              for result in report.results for verdict in result.all_verdicts}  # fmt: skip
+    failed = {verdict.check.id: texts.check(verdict.check) for verdict in _unique(report, Outcome.FAILED)}
     parts = []
-    for roots, verdicts in groups.items():
-        links: list[Content] = []
-        for root in roots:
-            shown = element("a", titles[root], href=f"#{_anchor(root)}") if root in titles else root
-            links += ["; " if links else "", shown]
-        first = [texts("page.mend_first"), " ", links] if roots else [line(verdicts[0].reason)]
+    for root, waiting_ones in groups.items():
+        verdict, _ = waiting_ones[0]
+        first: list[Content] = [line(verdict.reason)]
+        if root:
+            shown = element("a", failed[root], href=f"#{_anchor(root)}") if root in failed else root
+            first = [texts("page.mend_first"), " ", shown]
         parts.append(element("p", first))
-        parts.append(_folded(texts("page.checks_wait", n=len(verdicts)), _titles(verdicts, texts)))
+        rows = [_title(verdict, texts, others) for verdict, others in waiting_ones]
+        parts.append(_folded(texts("page.checks_wait", n=len(rows)), element("ul", rows)))
     return join(element("h2", texts("page.not_tried")), parts)
 
 
@@ -196,10 +196,14 @@ def _passed(report: Report, texts: Texts) -> Markup | None:
 
 
 def _titles(verdicts: Iterable[Verdict], texts: Texts) -> Markup:
-    return element("ul", [
-        element("li", texts.check(verdict.check), " ", element("code", verdict.check.id, class_="soft"))
-        for verdict in verdicts
-    ])  # fmt: skip
+    return element("ul", [_title(verdict, texts) for verdict in verdicts])
+
+
+def _title(verdict: Verdict, texts: Texts, others: Sequence[str] = ()) -> Markup:
+    """A check in a list, with what else it waits for."""
+    more = " " + texts("page.waits_too", checks=", ".join(others)) if others else ""
+    name = element("span", element("code", verdict.check.id), more, class_="soft")
+    return element("li", texts.check(verdict.check), " ", name)
 
 
 def _folded(title: str, *content: Content) -> Markup:

@@ -73,8 +73,15 @@ def test_an_error_costs_nothing_and_is_no_loss() -> None:
 
 
 def test_what_was_not_tried_is_told_by_what_is_to_be_mended_first() -> None:
-    late = _verdict(LARGE, SKIPPED)
-    report = _report(_result(1, 2, _verdict(TWO, SKIPPED, SMALL), late), _result(2, 2, _verdict(TWO, SKIPPED, SMALL)))
-    assert {roots: [verdict.check.id for verdict in verdicts] for roots, verdicts in skipped(report).items()} == {
-        (SMALL,): [TWO], (): [LARGE]}  # fmt: skip
-    assert losses(report) == []
+    late = _verdict("connect.one", SKIPPED)
+    report = _report(
+        _result(1, 1, _verdict(SMALL, FAILED)),
+        _result(2, 6, _verdict(LARGE, FAILED)),
+        _result(3, 2, _verdict(TWO, SKIPPED, SMALL), late),
+        _result(4, 2, _verdict(TWO, SKIPPED, SMALL)),
+        _result(5, 2, _verdict(FIFTY, SKIPPED, SMALL, LARGE)),
+    )
+    found = skipped(report)
+    assert {root: [(one.check.id, others) for one, others in waiting] for root, waiting in found.items()} == {
+        LARGE: [(FIFTY, [SMALL])], SMALL: [(TWO, [])], "": [(late.check.id, [])]}  # fmt: skip
+    assert list(found) == [LARGE, SMALL, ""]
