@@ -150,7 +150,7 @@ def _row(row: Row, groups: Sequence[str], texts: Texts) -> Markup:
     points = [row.groups.get(group) for group in groups]
     note = None
     if not row.whole:
-        note = element("span", f" {texts('class.no_result' if row.score is None else 'class.in_part')}", class_="tag")
+        note = element("span", texts("class.no_result" if row.score is None else "class.in_part"), class_="tag")
     link = element("a", row.name, href=f"{quote(row.folder)}/page.html") if row.score is not None else row.name
     return element(
         "tr",
@@ -177,8 +177,8 @@ def _causes(roll: Roll, texts: Texts) -> Markup | None:
     entries = []
     for cause, rows in found:
         name, sentences = texts.cause(cause.id, cause.name, cause.sentences)
-        inside = join(element("p", " ".join(sentences)), element("p", "; ".join(cause.read), class_="soft"),
-                      _who(rows, texts))  # fmt: skip
+        read = element("p", texts("page.read", where="; ".join(cause.read)), class_="soft") if cause.read else None
+        inside = join(element("p", " ".join(sentences)), read, _who(rows, texts))
         entries.append(_entry(name, cause.id, rows, None, inside, texts))
     return element("section", element("h2", texts("class.causes")), element("p", texts("class.causes_told")),
                    element("ul", entries, class_="ranked"))  # fmt: skip

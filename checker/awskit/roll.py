@@ -11,6 +11,7 @@ import io
 import json
 import math
 import statistics
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -93,7 +94,13 @@ class Roll:
 def read(rubric: Rubric, folders: Iterable[tuple[Path, Path]]) -> Roll:
     """The roll of these submissions: the path of each, and the folder with what came of it."""
     rows = (_row(rubric, path, folder) for path, folder in folders)
-    return Roll(rubric, tuple(sorted(rows, key=lambda row: (row.name.casefold(), row.folder))))
+    return Roll(rubric, tuple(sorted(rows, key=_order)))
+
+
+def _order(row: Row) -> tuple[str, str]:
+    """As names are looked up: letters with a mark stand among those without."""
+    plain = "".join(one for one in unicodedata.normalize("NFKD", row.name) if not unicodedata.combining(one))
+    return plain.casefold(), row.folder
 
 
 def _row(rubric: Rubric, path: Path, folder: Path) -> Row:

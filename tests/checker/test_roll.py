@@ -58,6 +58,12 @@ def test_what_came_of_each_is_read_from_its_results(tmp_path: Path) -> None:
     assert (x.name, x.score, x.judged) == ("x", None, "no")
 
 
+def test_names_are_in_the_order_in_which_people_look_for_them() -> None:
+    names = ["zoe", "Șerban", "ana", "Ștefan", "Sorin", "Țuțu", "Bob", "teo"]
+    rows = roll.read(RUBRIC, [(Path("/in") / name, Path("/none")) for name in names]).rows
+    assert [row.name for row in rows] == ["ana", "Bob", "Șerban", "Sorin", "Ștefan", "teo", "Țuțu", "zoe"]
+
+
 def test_a_name_is_harmless_and_short() -> None:
     paths = (Path("/in") / ("x" * 200), Path("/in/y\n\x1b"))
     long, odd = roll.read(RUBRIC, [(path, Path("/none")) for path in paths]).rows
