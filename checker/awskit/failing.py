@@ -5,6 +5,7 @@ expected, the misconception that it fits, the line of the submission, and the co
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from . import picture
 from .evidence import EPOLL_WAITS, RECEIVES, SENDS
@@ -18,13 +19,15 @@ CALLS = frozenset((*EPOLL_WAITS, *RECEIVES, *SENDS, "recv", "send", "accept", "c
 PER_ROW = 4  # bytes of each side in a row of the columns: so both stand side by side on a telephone
 
 
-def told_of(verdict: Verdict) -> Told:
-    """What is told of a failed verdict; where nobody has told of it, what the check itself said."""
+def told_of(verdict: Verdict, texts: Texts) -> Told:
+    """What is told of a failed verdict, its title in the reader's language; where nobody has told of it, what the check
+    itself said."""
     check = verdict.check
-    return verdict.told or Told(
+    told = verdict.told or Told(
         check.id, check.title, check.rules, 0, verdict.reason, verdict.got, verdict.expected, "", None, (), 0, 0, False,
         verdict.exchange, None, None, "", verdict.server_log,
     )  # fmt: skip
+    return replace(told, title=texts.check(check))
 
 
 def body(told: Told, texts: Texts, id: str, belongs: str) -> Markup:

@@ -115,7 +115,7 @@ def _failures(report: Report, texts: Texts) -> Markup:
 
 
 def _failure(loss: Loss, texts: Texts, number: int, *, short: bool) -> Markup:
-    told, check = failing.told_of(loss.verdict), loss.verdict.check
+    told, check = failing.told_of(loss.verdict, texts), loss.verdict.check
     why = line(told.done, 200)
     if told.cause:
         why = line(texts.cause(told.cause.id, told.cause.name, told.cause.sentences)[0], 200)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
+import toldsample
+from awskit import page
 from awskit.audience import STAGES, for_student, is_shown
 from awskit.grade import CHECKS
 from awskit.isolation import Isolation
@@ -24,8 +27,11 @@ def _report(visibility: str) -> Report:
         Item(1, "the open one", 4, 0, (OPEN,), "visible", "files"),
         Item(2, "the secret one", 2, 1, (SECRET,), visibility, "files"),
     )
-    failed = Verdict(CHECKS[SECRET], Outcome.FAILED, reason="why it failed", got="a secret", notes=("a secret note",))
-    skipped = Verdict(CHECKS[OPEN], Outcome.SKIPPED, reason=f"not tried, because this did not pass: {SECRET}")
+    tale = replace(toldsample.told(), check=SECRET, title="a secret", done="why it failed")
+    failed = Verdict(CHECKS[SECRET], Outcome.FAILED, reason="why it failed", got="a secret", notes=("a secret note",),
+                     told=tale)  # fmt: skip
+    skipped = Verdict(CHECKS[OPEN], Outcome.SKIPPED, reason=f"not tried, because this did not pass: {SECRET}",
+                      mend_first=(SECRET,))  # fmt: skip
     memory = Verdict(CHECKS["memory.static"], Outcome.PASSED)
     results = [ItemResult(items[0], [skipped]), ItemResult(items[1], [failed], memory)]
     return Report("folder", Rubric("Two", items), 9, Isolation(True, True, True, True, None, ()), results)
@@ -49,14 +55,16 @@ def test_what_is_not_shown_counts_and_leaves_nothing_else() -> None:
     assert "1 item is not shown here; it counts in the sums." in text
     assert "1 of 7 points" in text
     assert "the open one" in text
-    everything = text + json.dumps(asdict(report), default=str)
+    everything = text + page.render(report) + json.dumps(asdict(report), default=str)
     for secret in ("secret", SECRET, "why it failed"):
         assert secret not in everything
     assert whole.results[0].verdicts[0].reason.endswith(SECRET), "the staff's report was changed"
 
 
 def test_why_it_was_skipped_is_said_where_it_may_be_known() -> None:
-    text = table(for_student(_report("after_published"), "after_published"))
+    report = for_student(_report("after_published"), "after_published")
+    assert toldsample.told().cause.sentences[0] in html.unescape(page.render(report))  # type: ignore[union-attr]
+    text = table(report)
     assert f"this did not pass: {SECRET}" in text
     assert "a secret" in text
     assert "not shown" not in text
