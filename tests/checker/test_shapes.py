@@ -30,7 +30,7 @@ def _report(language: str = "en", evil: str = "text") -> Report:
     """One of each outcome, everything that a submission says being `evil`."""
     checks = [check for check in CHECKS.values() if check.submission][: len(Outcome)]
     verdicts = [
-        Verdict(check, outcome, 1.5, reason=evil, got=evil, expected=evil, exchange=evil, likely=evil, server_log=evil,
+        Verdict(check, outcome, 1.5, reason=evil, got=evil, expected=evil, exchange=evil, server_log=evil,
                 notes=(evil,))  # fmt: skip
         for check, outcome in zip(checks, Outcome)
     ]
