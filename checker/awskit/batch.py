@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .plain import clean
+from .texts import Texts
 
 AWSCHECK = Path(__file__).resolve().parent.parent / "awscheck"
 LIMIT_S = 900.0  # an end for a checker that hangs, no verdict: a report takes a minute on an idle machine
@@ -114,15 +115,16 @@ def _read(path: Path, folder: Path, code: int, text: str, errors: str) -> Graded
     return Graded(path, folder, code, text, errors, score, total)
 
 
-def summary(done: Sequence[Graded]) -> str:
+def summary(done: Sequence[Graded], texts: Texts) -> str:
     """A line for each, and how many there are of each kind."""
     lines = []
     for one in done:
-        mark = "none" if one.score is None else f"{one.score:g}/{one.total:g}"
-        unknown = "" if one.code != DIED else "   (not judged)" if one.score is None else "   (not all could be judged)"
-        lines.append(f"{mark:>9}  {clean(str(one.path))}{unknown}")
+        mark = texts("class.no_mark") if one.score is None else f"{one.score:g}/{one.total:g}"
+        unknown = "" if one.code != DIED else texts("class.no_result" if one.score is None else "class.in_part")
+        lines.append(f"{mark:>9}  {clean(str(one.path))}" + (f"   ({unknown})" if unknown else ""))
     whole = sum(one.code == 0 for one in done)
     unknown_ones = sum(one.code == DIED for one in done)
-    lost = len(done) - whole - unknown_ones
-    lines.append(f"{len(done)} submissions: {whole} with all points, {lost} with less, {unknown_ones} not fully judged")
+    kinds = [texts("class.with_all", n=whole), texts("class.with_less", n=len(done) - whole - unknown_ones),
+             texts("class.not_judged", n=unknown_ones)]  # fmt: skip
+    lines.append(f"{texts('class.title', n=len(done))}: {', '.join(kinds)}")
     return "\n".join(lines) + "\n"

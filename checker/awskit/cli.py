@@ -263,7 +263,7 @@ def _grade_several(options: argparse.Namespace, rubric: Rubric) -> int:
             sys.stdout.flush()
             done.append(one)
             _progress(len(done), len(options.paths))
-        sys.stdout.write(batch.summary(done))
+        sys.stdout.write(batch.summary(done, texts.load(options.lang)))
         if options.out:
             _write_of_class(options, roll.read(rubric, [(one.path, one.folder) for one in done]))
         if options.junit:

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
+import shapes
 from awskit import batch
 from awskit.bench import wait_until
 from grading import AWSCHECK, ROOT, awscheck
@@ -49,6 +50,12 @@ def test_each_submission_has_its_own_result_and_all_are_summed_up(tmp_path: Path
     last = done.text.splitlines()[-4:]
     assert last[2].split() == ["0/4", str(damaged)]
     assert last[3] == "3 submissions: 2 with all points, 1 with less, 0 not fully judged"
+    for folder in folders:  # good ones and a failing one
+        assert shapes.breaches(json.loads((folder / "results.json").read_text()), "gradescope") == []
+        for page in ("page.html", "student/page.html"):
+            assert shapes.page_breaches((folder / page).read_text()) == []
+    assert shapes.junit_breaches(xml, *(folder / "junit.xml" for folder in folders)) == ""
+    assert shapes.page_breaches((out / "index.html").read_text()) == []
     suites = list(ElementTree.parse(xml).getroot())
     assert [suite.get("failures") for suite in suites] == ["0", "0", "1"]
 
