@@ -126,7 +126,7 @@ def _went_wrong(played: Played, failure: Failure, lines: list[int]) -> Iterator[
     if played.step is not None:
         yield f"  line {lines[played.step]}: {clean(step_text(played.case.steps[played.step]))}"
     for title, text in (("it went wrong", failure.reason), ("got", failure.got), ("expected", failure.expected),
-                        ("likely", failure.likely), ("the server ended by", failure.evidence.ended),
+                        ("the server ended by", failure.evidence.ended),
                         ("the server said", failure.evidence.log)):  # fmt: skip
         if text.strip():
             first, *rest = cut(text)
@@ -153,7 +153,6 @@ def record(path: Path, played: Played, server: str, lines: list[int]) -> dict[st
             "reason": "\n".join(cut(failure.reason)),
             "got": "\n".join(cut(failure.got)),
             "expected": "\n".join(cut(failure.expected)),
-            "likely": "\n".join(cut(failure.likely)),
             "ended": failure.evidence.ended,
             "exchange": ["\n".join(cut(transcript.render())) for transcript in played.transcripts[:16]],
         }
