@@ -21,6 +21,7 @@ from .transcript import Transcript
 _TARGET = re.compile(rb"[A-Z]+ (/[^ ?]*)")
 _DESCRIPTOR = re.compile(r"(\d+)<((?:->|[^<>])*)>")  # with -yy: number and what it leads to
 _NUMBER = re.compile(r", (\d+)(?=,|$)")
+_RES = re.compile(r"\bres=(-?\w+)")
 _EVENTS = re.compile(r"events=([A-Z|]+)")
 _NAMES = {"recvfrom": "recv", "sendto": "send", "newfstatat": "stat", "pread64": "pread", "eventfd2": "eventfd"}
 _REAPS = ("io_getevents", "io_pgetevents")
@@ -102,16 +103,27 @@ def _arguments(call: Call) -> str:
     """The arguments in short: descriptors with what they lead to, and how many bytes were asked for."""
     if call.opened:
         return call.opened
+    if call.name == "io_submit":
+        return f"{_reads(call)} read(s) of {', '.join(dict.fromkeys(call.paths))}"
+    if call.name in _REAPS:
+        results = _RES.findall(call.arguments)
+        return f"what came: {', '.join(results[:6])}{'…' if len(results) > 6 else ''}" if results else ""
     words = []
     for number, leads in _DESCRIPTOR.findall(call.arguments)[:3]:
-        words.append(f"fd {number}" + (f" {leads}" if leads.startswith("/") else _kind(leads)))
+        if not leads.startswith("anon_inode:[eventpoll]"):
+            words.append(f"fd {number}" + (f" {leads}" if leads.startswith("/") else _kind(leads)))
     if call.name == "epoll_ctl":
-        words += re.findall(r"EPOLL_CTL_\w+", call.arguments) + _EVENTS.findall(call.arguments)
+        words = [" ".join([*re.findall(r"EPOLL_CTL_\w+", call.arguments), *_EVENTS.findall(call.arguments)]), *words]
     elif call.name in (*SENDS, *RECEIVES, "pread64"):
         words += [f"{int(number):,}" for number in _NUMBER.findall(_DESCRIPTOR.sub("", call.arguments))[:1]]
     elif call.name == "exit_group":
         words.append(call.arguments)
     return ", ".join(dict.fromkeys(words))
+
+
+def _reads(submit: Call) -> int:
+    """How many reads io_submit was given."""
+    return submit.arguments.count("{aio_data=")
 
 
 def _kind(leads: str) -> str:
@@ -129,12 +141,17 @@ def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
         done = [call for call in calls if not _waits(call) and call.name != "exit_group"]
         return done[-1] if done else None
     asleep = [call for call in trace.calls if _waits(call) and call.name not in EPOLL_WAITS]
+    short_of = [call for call in calls if call.name == "io_submit" and (call.result or 0) < _reads(call)]
+    if short_of and reply is not None and reply.ending is Ending.SILENCE:  # reads that were never begun
+        return short_of[0]
     if asleep and (reply is None or reply.ending is Ending.SILENCE):
         return asleep[-1]
-    if reply is not None and reply.difference is not None:
+    if reply is None:  # it is not about this exchange
+        return None
+    if reply.difference is not None:
         return _sender_of(reply, moving)
     failed = [call for call in moving if call.error]
-    if reply is not None and reply.ending in (Ending.FIN, Ending.RST) and not failed:
+    if reply.ending in (Ending.FIN, Ending.RST) and not failed:
         cut_short = [call for call in moving if call.name in SENDS and 0 <= (call.result or 0) < _asked(call)]
         if cut_short:  # what it did not take never left
             return cut_short[0 if reply.head is None else -1]

@@ -75,7 +75,7 @@ def _of_fault(parts: list[str], at: float) -> Moment:
     elif kind == "cut":
         most, share = rest
         bound = f"at most {int(most):,} byte(s)" if most != "0" else f"{share.replace('-', ' ')} of what it could"
-        text = f"moves {bound}"
+        text = f"takes at most {int(most):,} read(s)" if calls == "submit" else f"moves {bound}"
     elif kind == "refuse":
         error, first, every = rest
         result = _ERRNO.get(error, error)

@@ -17,14 +17,16 @@ from .procfs import family
 
 DEPTH = 16 * 1024  # bytes of a stack that are looked at
 MOST = 8  # addresses of one thread
-WAITS = frozenset({232, 281, 441})  # epoll_wait and its like: the place where a server may sleep (x86-64)
+# Calls in which a thread may sleep (x86-64): epoll_wait and its like; futex, rt_sigtimedwait, rt_sigsuspend and wait4,
+# by which threads and processes wait for each other.
+WAITS = frozenset({232, 281, 441, 202, 128, 130, 61})
 _MAP = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ \d+ +(\S.*)")
 _ET_EXEC = 2  # e_type of a program that is not position-independent (elf(5))
 
 
 def stopped_at(pid: int) -> tuple[int, ...]:
-    """Addresses in the program, as its symbols count them, on the stack of the first of its threads that sleeps in
-    another call than epoll_wait; the innermost first. () where none does, or where this may not be read."""
+    """Addresses in the program, as its symbols count them, on the stack of the first of its threads that sleeps in a
+    call in which none should; the innermost first. () where none does, or where this may not be read."""
     for member in family(pid):
         with contextlib.suppress(OSError, ValueError, struct.error):
             for task in os.listdir(f"/proc/{member}/task"):

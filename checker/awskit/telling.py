@@ -12,10 +12,22 @@ from pathlib import Path
 from . import facts, misconceptions, moments, source
 from .model import Evidence, Verdict
 from .plain import clean, cut
-from .reply import Reply
+from .reply import Ending, Reply
 from .retrace import Second
 from .told import BEFORE, SIDE, Difference, Frame, Moment, Told
 
+# valgrind's words for what it finds; a sanitizer's are English.
+FOUND = {
+    "Leak_DefinitelyLost": "what is allocated here is never freed",
+    "InvalidRead": "memory is read here that is not there",
+    "InvalidWrite": "memory is written here that is not there",
+    "InvalidFree": "what is freed here was not allocated, or freed before",
+    "MismatchedFree": "what is freed here was allocated in another way",
+    "Overlap": "what is copied here overlaps",
+    "UninitCondition": "what is decided here depends on a value that was never set",
+    "UninitValue": "what is done here depends on a value that was never set",
+    "SyscallParam": "the kernel is given a value here that was never set",
+}
 LOG_LINES = 12
 TEXT_LINES = 12
 
@@ -104,8 +116,10 @@ def _frame(verdict: Verdict, evidence: Evidence, grading: Grading) -> Frame | No
     if grading.source is None:
         return None
     if evidence.place is not None:
-        return source.frame(grading.source, grading.binary, evidence.place, evidence.finding or verdict.reason)
-    if evidence.ended or not evidence.stack or (place := grading.locate(evidence.stack)) is None:
+        what = FOUND.get(evidence.finding, evidence.finding) or verdict.reason.rpartition(" error: ")[2]
+        return source.frame(grading.source, grading.binary, evidence.place, what)
+    silent = evidence.reply is not None and evidence.reply.ending is Ending.SILENCE
+    if evidence.ended or not silent or not evidence.stack or (place := grading.locate(evidence.stack)) is None:
         return None
     calls = ", ".join(name for name in evidence.asleep if not name.startswith("epoll") and name != "running")
     return source.frame(grading.source, grading.binary, place, f"the call in which it waits: {calls}")
