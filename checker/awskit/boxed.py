@@ -149,7 +149,7 @@ class BoxedLauncher(Launcher):
     wrapper: tuple[str, ...] = ()
     tracer: tuple[str, ...] = ()
     builds: Builds | None = None  # the same submission built otherwise, for checks of its memory
-    only_explains: bool = False  # what the tracer sees is no evidence: it may see calls as the warden left them
+    only_explains: bool = False  # what is seen is no evidence: it may be the warden's work
 
     def start(
         self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None, faults: tuple[Fault, ...] = ()
@@ -175,7 +175,7 @@ class BoxedLauncher(Launcher):
         namespace to use, which then belongs to the server; a new one is made by default."""
         if args:
             raise ValueError(f"a submission takes no arguments: {args}")
-        if faults and (self.wrapper or self.tracer and not self.only_explains):
+        if faults and (self.wrapper or self.tracer) and not self.only_explains:
             raise ValueError("no faults under valgrind or strace: both would see the warden's work as the server's")
         if self.sandbox.isolation.network:
             network = network or namespace.NetworkNamespace()

@@ -125,9 +125,12 @@ class Grader:
             retracer = Retracer(self._launcher(), Tree(self.folder / "site-again", self.seed), self.seed)
         # The most costly first: there is time for a few.
         for name, (verdict, item) in sorted(failed.items(), key=lambda pair: -self._lost(pair[0])):
+            second = crash = None
             with contextlib.suppress(Exception):
                 second = retracer.again(verdict) if retracer else None
-                verdict.told = tell(verdict, grading, item, self._lost(name), second)
+                crash = retracer.crash(verdict) if retracer else None
+            with contextlib.suppress(Exception):
+                verdict.told = tell(verdict, grading, item, self._lost(name), second, crash)
 
     def _line_of(self, addresses: tuple[int, ...]) -> tuple[str, int, str] | None:
         """The place in the source of the first of these addresses of the program that has one."""

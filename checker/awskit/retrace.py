@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import calls, facts, moments
+from . import calls, facts, moments, sanitizer
 from .bench import Bench
 from .boxed import BoxedLauncher, BoxedServer
 from .evidence import STRACE, Trace, parse
@@ -36,6 +36,7 @@ BUDGET_S = 1.8  # for all that is run again in one grading
 # Besides what evidence.py looks at, with the time of each call: what ends a connection, or the program.
 _MORE = ("close", "shutdown", "exit_group", "getpeername", "io_setup", "io_destroy", "eventfd2", "fstat", "newfstatat",
          "stat", "statx")  # fmt: skip
+CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL")
 CHECKS = "/checks"  # the folder of the checks: what is below it are helpers of all
 _WHOLE = ("epoll_wait", "epoll_pwait", "io_getevents", "io_pgetevents")  # arrays that are shown whole
 _TRACER = tuple(
@@ -97,6 +98,23 @@ class Retracer:
     def __init__(self, launcher: BoxedLauncher, tree: Tree, seed: int) -> None:
         self._launcher, self._tree, self._seed = launcher, tree, seed
         self._end = time.monotonic() + BUDGET_S
+        self._looked_at_a_crash = False
+
+    def crash(self, verdict: Verdict) -> sanitizer.Finding | None:
+        """What AddressSanitizer says of a check in which the server crashed, when it is run once more on a program that
+        has one. For one crash in a grading: it may take a build."""
+        crashed = verdict.failure is not None and facts.gathered(verdict.failure).ended in CRASHES
+        if not crashed or self._looked_at_a_crash or self._launcher.builds is None:
+            return None
+        self._looked_at_a_crash = True
+        if (program := self._launcher.builds.sanitized()) is None:
+            return None
+        launcher = sanitizer.launcher(replace(self._launcher.of(program), only_explains=True)).patient(PATIENCE_S)
+        bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, verdict.check.id, PATIENCE_S)
+        with contextlib.suppress(Trouble, OSError):
+            _run(verdict.check, bench, LIMIT_S)
+        found = [finding for server in bench.servers if (finding := sanitizer.finding(server)) and finding.place]
+        return found[0] if found else None
 
     def again(self, verdict: Verdict) -> Second | None:
         """The second run of a check that failed; None where it cannot be had, or was another failure."""

@@ -4,6 +4,7 @@ evidence shows one.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from .model import Evidence, Verdict
 from .plain import clean, cut
 from .reply import Ending, Reply
 from .retrace import Second
-from .told import BEFORE, SIDE, Difference, Frame, Moment, Told
+from .sanitizer import Finding
+from .told import BEFORE, SIDE, Cause, Difference, Frame, Moment, Told
 
 # valgrind's words for what it finds; a sanitizer's are English.
 FOUND = {
@@ -28,6 +30,11 @@ FOUND = {
     "UninitValue": "what is done here depends on a value that was never set",
     "SyscallParam": "the kernel is given a value here that was never set",
 }
+# What a program says that ends itself by the course's DIE(), or by assert(3): where that stands.
+_LAST_WORDS = (
+    re.compile(r"^\(([^\s():,]{1,200}), (\d{1,7})\): .*$", re.MULTILINE),
+    re.compile(r"^[^\n:]*: ([^\s:]{1,200}):(\d{1,7}): .*Assertion.*$", re.MULTILINE),
+)
 LOG_LINES = 12
 TEXT_LINES = 12
 
@@ -47,9 +54,16 @@ class Grading:
     locate: Callable[[tuple[int, ...]], Place | None] = lambda _: None  # the line of the first address that has one
 
 
-def tell(verdict: Verdict, grading: Grading, item: int, lost: float, second: Second | None = None) -> Told:
+def tell(
+    verdict: Verdict,
+    grading: Grading,
+    item: int,
+    lost: float,
+    second: Second | None = None,
+    crash: Finding | None = None,
+) -> Told:
     """All that is said of this failure, by which the item of this number, with others perhaps, loses `lost` points.
-    `second` is a second run of its check, under strace, that failed alike."""
+    `second` is a second run of its check, under strace, that failed alike; `crash` what a sanitizer says of a third."""
     assert verdict.failure is not None, "only a failure is told"
     evidence = facts.gathered(verdict.failure)
     shown, left_out, gap = moments.in_order(second.moments if second else _moments(evidence))
@@ -68,11 +82,17 @@ def tell(verdict: Verdict, grading: Grading, item: int, lost: float, second: Sec
         moments_gap=gap,
         traced=second is not None,
         exchange=_text(verdict.exchange, 24),
-        cause=misconceptions.recognise(facts.of(verdict) | (second.facts if second else {})),
-        frame=_frame(verdict, evidence, grading),
+        cause=_cause(facts.of(verdict) | (second.facts if second else {}), crash),
+        frame=_frame(verdict, evidence, grading, crash),
         again=_again(verdict, grading, item),
         log=_text(evidence.log or verdict.server_log, LOG_LINES),
     )
+
+
+def _cause(known: facts.Facts, crash: Finding | None) -> Cause | None:
+    """The misconception; what a sanitizer says counts where nothing else shows one."""
+    found = misconceptions.recognise(known)
+    return found or (misconceptions.recognise({"finding": frozenset([crash.kind])}) if crash else None)
 
 
 def _text(text: str, lines: int = TEXT_LINES) -> str:
@@ -111,10 +131,15 @@ def _moments(evidence: Evidence) -> list[Moment]:
     return moments.of_faults(evidence.faults, found[0].at) + found + moments.of_end(evidence.ended, found[-1].at)
 
 
-def _frame(verdict: Verdict, evidence: Evidence, grading: Grading) -> Frame | None:
+def _frame(verdict: Verdict, evidence: Evidence, grading: Grading, crash: Finding | None) -> Frame | None:
     """Where a memory checker or the compiler found it; or the call in which the server waits, which it should not."""
     if grading.source is None:
         return None
+    said = [found for pattern in _LAST_WORDS for found in pattern.finditer(evidence.log)] if evidence.ended else []
+    if crash is not None and crash.place is not None:
+        return source.frame(grading.source, grading.binary, crash.place, f"AddressSanitizer: {crash.kind}")
+    if evidence.place is None and said:
+        return source.frame(grading.source, grading.binary, (said[-1][1], int(said[-1][2]), ""), said[-1][0])
     if evidence.place is not None:
         what = FOUND.get(evidence.finding, evidence.finding) or verdict.reason.rpartition(" error: ")[2]
         return source.frame(grading.source, grading.binary, evidence.place, what)
