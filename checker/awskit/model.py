@@ -6,6 +6,7 @@ The drawing of the kit, arrows pointing down only:
           |                 |  \\
           |                 |   cases/  (a failure as a file: replayed, exported, made smaller)
           |                 |   batch.py, report.py, junit.py  (many at once; what people and machines read)
+          |                 |   page.py, failing.py, picture.py, losses.py  (a submission's page: its failures, drawn)
           |                 |   markup.py  (HTML that no text gets out of, the look of all pages)
           |               grade.py, schedule.py, results.py, rubric.py  (which check when, and what it is worth)
           |              /     |

@@ -26,8 +26,9 @@ from .texts import Texts
 from .told import Moment, Told
 
 CLIENT, SERVER, MIDDLE = "34%", "55%", "44.5%"  # where the two lines of life and the middle between them are
-# Heights in pixels: of the names, of a moment, of one of a single line, of a gap, of the end.
-HEAD, ROW, LINE, HALF, FOOT = 30, 34, 19, 22, 10
+# Heights in pixels: of the names, of a moment, of one of which less is told, of one that prepares, of a gap,
+# of the end.
+HEAD, ROW, SHORT, LINE, HALF, FOOT = 30, 34, 25, 19, 22, 10
 DETAIL = 13  # from one line of what is told of a moment to the next
 LEFT = (15, 28)  # characters of a text beside the client's line: in a narrow picture (320 px), in a wide one (640 px)
 RIGHT = (20, 38)  # and beside the server's
@@ -87,6 +88,11 @@ def _bounded(moment: Moment) -> Moment:
     return replace(moment, **{name: line(getattr(moment, name), TEXT) for name in texts})
 
 
+def _outcome(moment: Moment) -> str:
+    """A call and what it returned."""
+    return f"{moment.call} → {moment.result}" if moment.result else moment.call
+
+
 def _name(moment: Moment, texts: Texts) -> str:
     """What the client did has a name in the reader's language; the server's calls have their own."""
     known = moment.side == "client" and moment.call in CLIENT_CALLS
@@ -112,6 +118,8 @@ class _Picture:
         self.state = ""
         self.before = 0.0
         self.begun = HEAD - 8  # where the lines of life go on
+        self.alive = [CLIENT, SERVER]
+        self.wrong_above = False
 
     def whole(self, id: str) -> Markup:
         """All of it."""
@@ -149,13 +157,15 @@ class _Picture:
         if moment.side == "server" and moment.call in MINOR and not moment.wrong and not moment.result.isupper():
             self._minor(moment)
             return
+        height = SHORT if moment.side != "fault" and not moment.text and not moment.count else ROW
         if moment.wrong:
-            self._wrong(moment)
-        middle = self.y + ROW / 2
+            self._wrong(moment, height)
+        self.wrong_above = moment.wrong
+        middle = self.y + height / 2
         {"client": self._client, "fault": self._fault, "kernel": self._kernel}.get(moment.side, self._server)(
             moment, middle
         )
-        self.y += ROW
+        self.y += height
         if moment.state and moment.state != self.state:
             self._right(f"→ {moment.state}", self.y + 11, "state")
             self.y += HALF
@@ -164,8 +174,7 @@ class _Picture:
     def _minor(self, moment: Moment) -> None:
         middle = self.y + LINE / 2
         self.parts.append(element("circle", cx=SERVER, cy=middle, r=2.5, class_="dot-server"))
-        said = f"{moment.call} → {moment.result}" if moment.result else moment.call
-        self._right(" · ".join(filter(None, (said, moment.text))), middle + 4, "detail")
+        self._right(" · ".join(filter(None, (_outcome(moment), moment.text))), middle + 4, "detail")
         self.y += LINE
 
     def _client(self, moment: Moment, y: float) -> None:
@@ -190,8 +199,7 @@ class _Picture:
         else:
             kind = "none" if moment.result.isupper() else "dot-server"  # an error by its name: EAGAIN
             self.parts.append(element("circle", cx=SERVER, cy=y, r=4, class_=kind))
-        said = f"{moment.call} → {moment.result}" if moment.result else moment.call
-        self._right(said, y - 2, "call")
+        self._right(_outcome(moment), y - 2 if moment.text else y + 4, "call")
         self._right(moment.text, y + DETAIL, "detail")
 
     def _fault(self, moment: Moment, y: float) -> None:
@@ -200,18 +208,26 @@ class _Picture:
         self._right(f"{moment.text} → {moment.result}" if moment.result else moment.text, y + DETAIL, "fault", BESIDE)
 
     def _kernel(self, moment: Moment, y: float) -> None:
+        """A signal, or the end of the server: its line of life ends there."""
+        over = self.parts if moment.wrong else None
+        self._live(y, over)
+        self.alive = [CLIENT]
+        self._live(2 * y - self.y, over)  # the client's goes on to the end of the row
         self.parts.append(element("use", href="#cross", x=SERVER, y=y, class_="wrong-line"))
-        self._right(f"{moment.call} → {moment.result}" if moment.result else moment.call, y - 2, "call")
+        self._right(_outcome(moment), y - 2 if moment.text else y + 4, "call")
         self._right(moment.text, y + DETAIL, "detail")
 
-    def _wrong(self, moment: Moment) -> None:
-        """A band from side to side, and in words on the side that is free."""
-        self.parts.append(element("rect", x=0, y=self.y, width="100%", height=ROW, class_="wrong-band"))
-        self.parts.append(element("rect", x=0, y=self.y, width=4, height=ROW, class_="wrong-edge"))
+    def _wrong(self, moment: Moment, height: float) -> None:
+        """A band from side to side, and in words on the side that is free, once where one follows another."""
+        self.parts.append(element("rect", x=0, y=self.y, width="100%", height=height, class_="wrong-band"))
+        self.parts.append(element("rect", x=0, y=self.y, width=4, height=height, class_="wrong-edge"))
         # The lines of life go on over the band.
         self._live(self.y)
-        self._live(self.y + ROW, self.parts)
-        words, y = self.texts("page.wrong_here"), self.y + ROW / 2 + 4
+        if moment.side != "kernel":
+            self._live(self.y + height, self.parts)
+        if self.wrong_above:
+            return
+        words, y = self.texts("page.wrong_here"), self.y + height / 2 + 4
         if moment.side == "client":
             self._right(words, y, "wrong")
         else:
@@ -237,11 +253,11 @@ class _Picture:
     # -- pieces -------------------------------------------------------------------------------------------------------
 
     def _live(self, until: float, into: list[Markup] | None = None, line: str = "") -> None:
-        """Both lines of life, from where they ended down to here; where time is left out there are none."""
+        """The lines of life, from where they ended down to here; where time is left out there are none."""
         if line != "none" and until > self.begun:
             (self.lines if into is None else into).extend(
                 element("line", x1=at, x2=at, y1=self.begun, y2=until, class_=f"life {line}".strip())
-                for at in (CLIENT, SERVER)
+                for at in self.alive
             )
         self.begun = until
 

@@ -15,7 +15,7 @@ from awskit.grade import CHECKS
 from awskit.isolation import Isolation
 from awskit.markup import STYLE
 from awskit.model import Outcome, Verdict
-from awskit.picture import LEFT, RIGHT
+from awskit.picture import CLIENT, LEFT, RIGHT, SERVER
 from awskit.results import ItemResult, Report
 from awskit.rubric import Item, Rubric
 from awskit.texts import LANGUAGES, load
@@ -196,6 +196,26 @@ def test_ends_faults_and_signals_have_marks_of_their_own(moment: Moment, says: s
     tree = _failed(replace(told(), moments=(moment,), moments_cut=0))
     assert says in tree.texts["text"]
     assert [found["href"] for found in tree.all("use")] == [draws]
+
+
+def test_the_line_of_life_of_a_server_ends_where_the_server_does() -> None:
+    connect = Moment(0, "client", "connect", "", "", 0, "", False)
+    death = Moment(0, "kernel", "SIGPIPE", "ends the server", "", 0, "", True)
+    ends = {}
+    for name, moments in (("lives", (connect, connect, connect)), ("dies", (connect, death, connect))):
+        tree = _failed(replace(told(), moments=moments, moments_cut=0))
+        lines = [(found["x1"], float(found["y2"] or 0)) for found in tree.all("line", "life")]
+        ends[name] = {at: max(end for place, end in lines if place == at) for at in (CLIENT, SERVER)}
+    assert ends["lives"][SERVER] == ends["lives"][CLIENT]
+    assert ends["dies"][SERVER] < ends["dies"][CLIENT] - 20
+
+
+def test_words_say_once_where_it_fails_though_two_moments_follow_each_other() -> None:
+    wrong = Moment(0, "server", "send", "fd 6", "EPIPE", 0, "", True)
+    death = Moment(0, "kernel", "SIGPIPE", "ends the server", "", 0, "", True)
+    tree = _failed(replace(told(), moments=(wrong, death), moments_cut=0))
+    assert tree.texts["text"].count("it fails here") == 1
+    assert len(tree.all("rect", "wrong-band")) == 2
 
 
 def test_a_long_text_is_short_in_the_picture_and_whole_in_the_table() -> None:
