@@ -40,6 +40,16 @@ def for_student(report: Report, stage: str) -> Report:
     )
 
 
+def as_seen(report: Report, result: ItemResult) -> ItemResult:
+    """One result as those see it to whom its item is shown: without the names of checks that they see later or never.
+    For where all items are handed on together, each with its visibility."""
+    rank = _SHOWN_FROM[result.item.visibility]
+    known = {verdict.check.id for other in report.results if _SHOWN_FROM[other.item.visibility] <= rank
+             for verdict in other.all_verdicts}  # fmt: skip
+    listed = {verdict.check.id for other in report.results for verdict in other.all_verdicts}
+    return _without(result, listed - known, report.language)
+
+
 def _nameless(item: Item) -> Item:
     """What is left of an item that is not shown: its points."""
     return replace(item, name="", checks=())

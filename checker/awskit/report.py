@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from . import told_text
+from .audience import as_seen
 from .model import Outcome, Verdict
 from .plain import clean, cut
 from .results import ItemResult, Report
@@ -129,7 +130,7 @@ def _test(report: Report, result: ItemResult) -> dict[str, Any]:
         "score": result.score,
         "max_score": result.max_score,
         "status": "passed" if result.score == result.max_score else "failed",
-        "output": "\n".join(details(report, result)),
+        "output": "\n".join(details(report, as_seen(report, result))),
         "visibility": result.item.visibility,
         "extra_data": {"group": result.item.group, "checks": [_record(verdict) for verdict in result.all_verdicts]},
     }

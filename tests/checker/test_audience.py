@@ -14,7 +14,7 @@ from awskit.audience import STAGES, for_student, is_shown
 from awskit.grade import CHECKS
 from awskit.isolation import Isolation
 from awskit.model import Outcome, Verdict
-from awskit.report import table
+from awskit.report import gradescope, table
 from awskit.results import ItemResult, Report
 from awskit.rubric import VISIBILITIES, Item, Rubric
 
@@ -76,3 +76,13 @@ def test_what_could_not_be_judged_is_said_though_it_is_not_shown() -> None:
     report = for_student(whole, "after_published")
     assert report.unknown
     assert report.score == 3
+
+
+@pytest.mark.parametrize("visibility, told", [("visible", True), ("after_due_date", False), ("hidden", False)])
+def test_what_gradescope_shows_of_an_item_names_no_check_that_it_hides(visibility: str, told: bool) -> None:
+    """It has all of the report, and shows each item's output by the item's visibility."""
+    shown, other = gradescope(_report(visibility))["tests"]
+    assert (SECRET in shown["output"]) is told
+    assert "not tried" in shown["output"]
+    assert (shown["visibility"], other["visibility"]) == ("visible", visibility)
+    assert "why it failed" in other["output"]
