@@ -5,7 +5,9 @@ The drawing of the kit, arrows pointing down only:
     tests/functional      cli.py  (awscheck)
           |                 |  \\
           |                 |   cases/  (a failure as a file: replayed, exported, made smaller)
-          |                 |   batch.py, report.py, junit.py  (many at once; what people and machines read)
+          |                 |   batch.py, report.py, junit.py, annotate.py  (many at once; what people and machines read)
+          |                 |   explain.py, audience.py  (what a check is about; what a student may see)
+          |                 |   class_page.py, roll.py  (a class at a glance: its page, its marks)
           |                 |   page.py, failing.py, picture.py, losses.py  (a submission's page: its failures, drawn)
           |                 |   markup.py  (HTML that no text gets out of, the look of all pages)
           |               grade.py, schedule.py, results.py, rubric.py  (which check when, and what it is worth)
