@@ -191,7 +191,7 @@ def _checks(roll: Roll, texts: Texts) -> Markup | None:
     known = CHECKS | {check.id: check for item in roll.rubric.items if item.memory for check in [memory_check(item)]}
     entries = []
     for id, rows, skipped in found:
-        does, why = texts.explained(id if id in CHECKS else "memory.item")
+        does, why = texts.explained(id)
         inside = join(element("p", f"{does} {why}") if does else None, _who(rows, texts))
         more = texts("class.skipped", n=skipped) if skipped else None
         entries.append(_entry(texts.check(known[id]), id, rows, more, inside, texts))

@@ -61,7 +61,7 @@ def _all_checks(rubrics: list[Rubric]) -> dict[str, Check]:
 def _of_check(check: Check, checks: Mapping[str, Check], rubrics: list[Rubric], texts: Texts) -> Iterator[str]:
     behind_item = check.id not in CHECKS
     yield f"{check.id}: {texts.check(check)}"
-    does, why = texts.explained("memory.item" if behind_item else check.id)
+    does, why = texts.explained(check.id)
     for label, text in (("does", does), ("why", why)):
         if text:
             yield from _paragraph(texts(f"explain.{label}"), text)

@@ -54,7 +54,7 @@ class Texts:
     def check(self, check: Check) -> str:
         """The title of a check."""
         titles = self.data.get("checks", {})
-        if check.id.removeprefix("memory.").isdecimal():  # behind an item's memory point: made of the item's name
+        if _is_of_item(check.id):
             return self("report.no_memory_error", item=self.name(check.title.removesuffix(NO_MEMORY_ERROR)))
         return str(titles.get(check.id, check.title))
 
@@ -90,13 +90,18 @@ class Texts:
 
     def explained(self, id: str) -> tuple[str, str]:
         """What a check does, and why it matters; twice "" where nothing is said of it."""
-        does, why = self.data["explained"].get(id, ("", ""))
+        does, why = self.data["explained"].get("memory.item" if _is_of_item(id) else id, ("", ""))
         return does, why
 
     def cause(self, id: str, name: str, sentences: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         """Name and sentences of a misconception, which are given in English."""
         own_name, *own_sentences = self.data.get("causes", {}).get(id, (name, *sentences))
         return own_name, tuple(own_sentences)
+
+
+def _is_of_item(id: str) -> bool:
+    """Whether it is the check behind an item's memory point: `memory.17`."""
+    return id.removeprefix("memory.").isdecimal()
 
 
 @functools.cache

@@ -68,6 +68,7 @@ def test_points_are_those_of_the_rubrics() -> None:
 def test_the_check_behind_a_memory_point_is_explained_by_its_items_number() -> None:
     text = explain("memory.17", load("en"))
     assert text.startswith("memory.17: a small static file is byte-equal: no memory error\n")
+    assert "watched by valgrind" in text
     assert "item 17, a small static file is byte-equal: 1 point\n" in text
     assert "checker/awscheck grade PATH --only 17\n" in text
 
