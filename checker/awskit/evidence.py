@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from dataclasses import dataclass
 
 from .model import Trouble
@@ -39,6 +40,8 @@ STRACE = (
 _LINE = re.compile(r"(\d+) +(?:(\d+\.\d+) )?(.*)")  # with -ttt the time stands before the call
 _CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+|\?)(.*)")
 _BEGUN = re.compile(r"(\w+)\((.*)")
+_MOVED_NOTHING = re.compile(r"= (-1 \w+ \(.*\)|0)$|^ *epoll_p?wait")
+LOOP = 4  # calls: of a loop over epoll_wait and one that fails, and a little more
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _UNFINISHED = "<unfinished ...>"
 
@@ -239,6 +242,23 @@ class Trace:
 
 def _mapped(call: Call) -> int:
     return int(call.arguments.split(", ")[1]) if call.result is not None else 0
+
+
+def without_loops(text: str) -> str:
+    """strace's log (without times) but for what its threads do again and again: a call that moved nothing, and that the
+    same thread has made among its LOOP calls before, with the same result. A server that spins for two seconds writes
+    a log that takes ten times as long to read, and its books are the same."""
+    lasts: dict[str, deque[str]] = {}
+    kept = []
+    for line in text.splitlines(keepends=True):
+        thread, _, call = line.partition(" ")
+        last = lasts.setdefault(thread, deque(maxlen=LOOP))
+        if call not in last:
+            last.append(call)
+        elif _MOVED_NOTHING.search(call):
+            continue
+        kept.append(line)
+    return "".join(kept)
 
 
 def parse(text: str, program: str) -> Trace:

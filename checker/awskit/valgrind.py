@@ -99,6 +99,10 @@ class _Listener:
         """How many processes have written all that they had to write."""
         return self._report.count(b"</valgrindoutput>")
 
+    def closed(self) -> bool:
+        """Whether no more can come: all who could have written to it have closed it."""
+        return not self._thread.is_alive()
+
     def finish(self) -> bytes:
         """The whole report. To be called when the server has ended."""
         with contextlib.suppress(OSError):
@@ -240,7 +244,11 @@ def _end(server: BoxedServer, listener: _Listener, tally: Tally) -> bytes:
         ends = listener.ends()
         _end_process(server, pid, tally)
         with contextlib.suppress(Failure):
-            wait_until(lambda: listener.ends() > ends, JOIN_SECONDS, "the report of a process that has ended")
+            wait_until(
+                lambda: listener.ends() > ends or listener.closed(),
+                JOIN_SECONDS,
+                "the report of a process that has ended",
+            )
         silent += listener.ends() == ends
     ended = server.stop(signal.SIGKILL)
     report = listener.finish()

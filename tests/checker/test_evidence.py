@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from awskit.evidence import Trace, parse
+from awskit.evidence import Trace, parse, without_loops
 from awskit.model import Trouble
 
 PROGRAM = "/submission/aws"
@@ -222,3 +222,17 @@ def test_a_ledger_keeps_what_left_and_what_was_read_apart_by_call() -> None:
     assert ledger.asked == 4096
     assert ledger.read == {"sendfile": 2048, "pread64": 784}
     assert ledger.blocking is None
+
+
+def test_a_loop_is_kept_once_and_what_moves_bytes_each_time() -> None:
+    loop = (
+        "7  epoll_wait(3<anon_inode:[eventpoll]>, [{events=EPOLLIN, data=...}], 8, -1) = 1\n"
+        "7  recvfrom(5<socket:[1]>, 0x55, 64, 0, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)\n"
+    )
+    moving = '7  sendfile(5<socket:[1]>, 6</site/static/x>, NULL, 9) = 4\n'
+    text = loop * 1000 + moving * 2 + loop * 1000
+    assert without_loops(text) == loop + moving * 2
+    # The same of another thread, and what has come to another end, is something else.
+    assert without_loops(loop + loop.replace("7 ", "8 ")) == loop + loop.replace("7 ", "8 ")
+    received = loop.replace("= -1 EAGAIN (Resource temporarily unavailable)", "= 20")
+    assert without_loops(loop + received) == loop + received.splitlines(keepends=True)[1]
