@@ -34,23 +34,24 @@ class _Tree(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.open: list[str] = []
         self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: dict[str, list[str]] = {}
+        self._pieces: dict[str, list[list[str]]] = {}
         self.feed(re.sub(r'<(tspan|text)[^>]* class="[^"]*less">.*?</\1>', "", text))
         self.close()
         assert self.open == []
+        self.texts = {tag: ["".join(found) for found in pieces] for tag, pieces in self._pieces.items()}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
-            self.texts.setdefault(tag, []).append("")
+            self._pieces.setdefault(tag, []).append([])
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
         for tag in set(self.open):
-            self.texts[tag][-1] += data
+            self._pieces[tag][-1].append(data)
 
     def all(self, tag: str, class_: str = "") -> list[dict[str, str | None]]:
         return [found for name, found in self.elements if name == tag
