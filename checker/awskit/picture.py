@@ -100,9 +100,9 @@ def _name(moment: Moment, texts: Texts) -> str:
 
 
 def _two_lines(text: str, width: int) -> tuple[str, str]:
-    """Text that is longer than `width` characters in two lines, broken at a blank or after a slash near the edge."""
-    at = max(text.rfind(" ", width // 2, width + 1), text.rfind("/", width // 2, width) + 1)
-    at = at if at > 0 else width
+    """Text that is longer than `width` characters in two lines, broken near the edge: at a blank, or after a slash."""
+    blank, slash = text.rfind(" ", width // 2, width + 1), text.rfind("/", width // 2, width) + 1
+    at = blank if blank > 0 else slash or width
     rest = text[at:].lstrip()
     return text[:at], rest if len(rest) <= width else rest[: width - 1] + "…"
 

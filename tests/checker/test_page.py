@@ -15,7 +15,7 @@ from awskit.grade import CHECKS
 from awskit.isolation import Isolation
 from awskit.markup import STYLE
 from awskit.model import Outcome, Verdict
-from awskit.picture import CLIENT, LEFT, RIGHT, SERVER
+from awskit.picture import CLIENT, CLIENT_CALLS, LEFT, RIGHT, SERVER
 from awskit.results import ItemResult, Report
 from awskit.rubric import Item, Rubric
 from awskit.texts import LANGUAGES, load
@@ -180,6 +180,13 @@ def test_without_the_servers_calls_the_arrows_are_what_the_client_received() -> 
     shown = _failed(replace(sample, moments=client, moments_cut=0, traced=False)).texts["text"]
     assert "2,629,496" in shown and "sendfile → EAGAIN" not in shown
     assert not [text for text in shown if "left out" in text]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_words_of_a_picture_fit_into_a_narrow_one(language: str) -> None:
+    texts = load(language)
+    calls = [texts("page.client_" + call.replace("-", "_")) for call in CLIENT_CALLS]
+    assert [word for word in (texts("page.wrong_here"), *calls) if len(word) > LEFT[0]] == []
 
 
 @pytest.mark.parametrize(
