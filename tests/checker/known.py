@@ -197,7 +197,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="samples (`defect/x`, `x`) or kinds; all by default")
     parser.add_argument("--seed", type=int, default=1, help="of all contents and choices (default: 1)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="gradings at once (default: one for each CPU)")
+    cpus = os.cpu_count() or 1
+    parser.add_argument("--jobs", type=int, default=cpus + 1, help="gradings at once (default: one more than CPUs)")
     options = parser.parse_args()
     every = samples()
     chosen = [s for s in every if not options.names or {s.name, s.path.name, s.kind} & set(options.names)]

@@ -18,6 +18,7 @@ def notfound_dynamic(bench: Bench) -> None:
 
 @check("notfound.outside", "a path outside of both folders is 404", "S2", needs=("connect.one",))
 def notfound_outside(bench: Bench) -> None:
+    bench.small("static")  # of that name a file is there, in the right folder
     _expect_missing(bench, "/no-such-folder/small00.dat")
     # There, and yet not ours to give: the folders are looked at, not whether open(2) succeeds.
     bench.tree.text("/outside.txt", b"beside the two folders\n")
