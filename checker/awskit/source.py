@@ -50,10 +50,10 @@ def _read(root: Path, relative: str) -> str | None:
     try:
         if path.resolve() != root.resolve() / relative:
             return None
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return None
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         return stream.read(MOST).decode(errors="replace")

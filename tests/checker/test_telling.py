@@ -1,0 +1,219 @@
+"""What is told of a failure: exact, bounded and clean; its place in the source, and never in another's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import known
+from awskit import facts, plain, report, retrace, rubric, source, stack, telling
+from awskit.grade import CHECKS, Grader
+from awskit.isolation import Isolation
+from awskit.lines import line_of
+from awskit.boxed import Program
+from awskit.model import Failure, Outcome, Verdict
+from awskit.reply import Difference, Ending, Head, Reply
+from awskit.sandbox import Sandbox
+from awskit.told import BEFORE, SIDE
+from awskit.transcript import Transcript
+from awskit.tree import Content
+from awskit.workplace import working_folder
+
+CHECK = CHECKS["static.large_received"]
+GRADING = telling.Grading("a folder", "full", 9)
+HOSTILE = "\x1b[2J\n::error::\u202e<script>" + "x" * 100_000 + "\n" * 10_000
+
+
+def _verdict(failure: Failure) -> Verdict:
+    verdict = Verdict(CHECK, Outcome.FAILED, reason=failure.reason, got=failure.got, expected=failure.expected)
+    verdict.failure, verdict.exchange, verdict.server_log = failure, failure.exchange, failure.evidence.log
+    return verdict
+
+
+def _failure(length: int, difference: Difference | None = None, ending: Ending = Ending.FIN) -> Failure:
+    transcript = Transcript(40000)
+    transcript.add_sent(b"GET /static/large00.dat HTTP/1.1\r\nHost: a\r\n\r\n")
+    reply = Reply(Head(200, "OK", (("content-length", "5000"),), ()), b"HTTP/1.1 200 OK\r\n\r\n", length)
+    reply.ending, reply.difference, reply.transcript, reply.wanted = ending, difference, transcript, Content("k", 5000)
+    failure = Failure("it came short", got="some", expected="all", exchange=reply.exchange)
+    failure.evidence.reply = reply
+    return failure
+
+
+def test_a_body_that_ends_early_differs_where_it_ends() -> None:
+    told = telling.tell(_verdict(_failure(1234)), GRADING, 7, 2.5)
+    wanted = Content("k", 5000)
+    assert told.difference is not None
+    assert (told.difference.offset, told.difference.begins) == (1234, 1234 - BEFORE)
+    assert told.difference.got == wanted.read(1234 - BEFORE, BEFORE)
+    assert told.difference.expected == wanted.read(1234 - BEFORE, SIDE)
+    assert told.cause is not None and told.cause.id == "sendfile-once"
+    assert (told.lost, told.ending) == (2.5, "the server closed the connection")
+    assert told.again == "checker/awscheck grade 'a folder' --rubric full --seed 9 --only static.large_received"
+    assert not told.traced and [moment.call for moment in told.moments] == ["connect", "send"]
+
+
+def test_a_byte_that_differs_is_shown_with_both_sides() -> None:
+    failure = _failure(5000, Difference(3, b"abcd", Content("k", 5000).read(3, 32)))
+    difference = telling.tell(_verdict(failure), GRADING, 7, 1).difference
+    assert difference is not None and difference.begins == 0
+    assert difference.got == Content("k", 5000).read(0, 3) + b"abcd"
+
+
+def test_a_whole_body_has_no_difference() -> None:
+    assert telling.tell(_verdict(_failure(5000)), GRADING, 7, 1).difference is None
+    assert telling.tell(_verdict(_failure(0)), GRADING, 7, 1).difference is None
+
+
+def test_what_nobody_recognises_is_told_without_a_guess() -> None:
+    told = telling.tell(_verdict(Failure("something else", got="this", expected="that")), GRADING, 7, 1)
+    assert told.cause is None and told.moments == () and told.frame is None
+    assert (told.done, told.got, told.expected) == ("something else", "this", "that")
+
+
+def test_a_hostile_text_is_cut_and_does_nothing() -> None:
+    failure = _failure(10)
+    failure.reason = failure.got = failure.expected = failure.exchange = failure.evidence.log = HOSTILE
+    failure.evidence.ended = "SIGSEGV"
+    told = telling.tell(_verdict(failure), GRADING, 7, 1)
+    texts = (told.done, told.got, told.expected, told.exchange, told.log)
+    assert all(len(text) < 24 * (plain.WIDTH + 40) for text in texts)
+    assert not [text for text in texts if "\x1b" in text or "\u202e" in text]
+    assert all("[…" in text for text in texts)
+
+
+def test_evidence_of_a_failure_within_a_failure_is_not_lost() -> None:
+    inner = _failure(10)
+    inner.evidence.side, inner.evidence.ended = "open", ""
+    try:
+        raise Failure("and then") from inner
+    except Failure as outer:
+        outer.evidence.ended = "SIGPIPE"
+        found = facts.gathered(outer)
+    assert (found.reply, found.side, found.ended) == (inner.evidence.reply, "open", "SIGPIPE")
+
+
+@pytest.mark.parametrize(
+    "log, ended, line",
+    [
+        ("(aws.c, 2): accept: Too many open files\n", "exit code 24", 2),
+        ("aws: aws.c:3: main: Assertion `x' failed.\n", "SIGABRT", 3),
+        ("(aws.c, 2): accept: Too many open files\n", "", None),
+        ("(/etc/passwd, 1): here\n", "exit code 1", None),
+        ("nothing of a line\n", "exit code 1", None),
+    ],
+)
+def test_a_program_that_says_where_it_gave_up_is_believed_about_its_own_source(
+    log: str, ended: str, line: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "aws.c").write_text("int main(void)\n{\n}\n")
+    failure = Failure("it ended")
+    failure.evidence.log, failure.evidence.ended = log, ended
+    frame = telling.tell(_verdict(failure), telling.Grading("a", "", 1, tmp_path), 7, 1).frame
+    assert (frame.line if frame else None) == line
+
+
+# -- the source ------------------------------------------------------------------------------------------------------
+
+
+def test_a_frame_has_three_lines_of_the_submissions_file(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "aws.c").write_text("one\n\ttwo\x1b\nthree\nfour\n")
+    for name in ("/submission/src/aws.c", "aws.c", "src/aws.c", "./aws.c"):
+        frame = source.frame(tmp_path, "src/aws", (name, 2, "main"), "what")
+        assert frame is not None and frame.file == "src/aws.c"
+        assert frame.source == ((1, "one"), (2, "    two\\x1b"), (3, "three"))
+    first = source.frame(tmp_path, "src/aws", ("aws.c", 1, ""), "")
+    assert first is not None and [number for number, _ in first.source] == [1, 2]
+
+
+def test_no_frame_is_of_a_file_that_is_not_the_submissions(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (tmp_path / "secret.c").write_text("secret\n")
+    (root / "link.c").symlink_to(tmp_path / "secret.c")
+    (root / "up").symlink_to(tmp_path)
+    os.mkfifo(root / "fifo.c")
+    for name in ("../secret.c", "/submission/../secret.c", "/etc/passwd", "link.c", "up/secret.c", "folder", "fifo.c",
+                 "none.c", "a\0b"):  # fmt: skip
+        assert source.frame(root, "aws", (name, 1, ""), "") is None, name
+
+
+# -- real servers ----------------------------------------------------------------------------------------------------
+
+SLEEPER = """#include <unistd.h>
+static int sleep_here(void)
+{
+    char byte;
+    return (int)read(0, &byte, 1);
+}
+int main(void)
+{
+    return sleep_here() + 1;
+}
+"""
+
+
+@pytest.fixture
+def sleeper() -> Iterator[tuple[Path, int]]:
+    """A program that waits in read(2), on its line 5, and its process."""
+    with working_folder(None) as folder:
+        (folder / "aws.c").write_text(SLEEPER)
+        subprocess.run(["gcc", "-g", "-O0", "-o", folder / "aws", folder / "aws.c"], check=True)
+        with subprocess.Popen([folder / "aws"], stdin=subprocess.PIPE) as process:
+            while not Path(f"/proc/{process.pid}/syscall").read_text().startswith("0 0x0 "):  # read(0, …)
+                os.sched_yield()
+            yield folder, process.pid
+            process.send_signal(signal.SIGKILL)
+
+
+def test_the_line_of_the_call_in_which_a_program_sleeps_is_found(sleeper: tuple[Path, int]) -> None:
+    folder, pid = sleeper
+    isolation = Isolation.probe()
+    place = line_of(Sandbox(isolation), Program(folder, "aws"), stack.stopped_at(pid))
+    assert place is not None
+    assert (Path(place[0]).name, place[1], place[2]) == ("aws.c", 5, "sleep_here")
+    assert stack.stopped_at(2**22 + 1) == ()
+
+
+def _told(name: str, check: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Verdict:
+    """The verdict of one check on a known submission, with as much time for the second run as a busy machine needs."""
+    monkeypatch.setattr(retrace, "LIMIT_S", 60.0)
+    monkeypatch.setattr(retrace, "BUDGET_S", 120.0)
+    monkeypatch.setattr(retrace, "WAIT_S", 3.0)
+    sample = next(sample for sample in known.samples() if sample.path.name == name)
+    with working_folder(None) as place:
+        items = rubric.load("full", CHECKS).only([check])
+        result = Grader(sample.unfold(folder), items, 1, Isolation.probe(), place).run()
+        assert "likely cause: " in "\n".join(report.details(result, result.results[0]))
+    return next(verdict for verdict in result.results[0].verdicts if verdict.check.id == check)
+
+
+def test_a_failure_is_run_again_to_show_the_servers_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = _told("eagain-ends-static", "pieces.static_slow_reader", tmp_path, monkeypatch).told
+    assert told is not None and told.traced
+    (wrong,) = [moment for moment in told.moments if moment.wrong]
+    assert (wrong.side, wrong.call, wrong.result) == ("server", "sendfile", "EAGAIN")
+    assert {"connect", "send", "receive", "pause", "end"} <= {m.call for m in told.moments if m.side == "client"}
+
+
+def test_a_fault_is_told_with_the_call_that_it_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = _told("first-sendfile-must-succeed", "cuts.sendfile_again", tmp_path, monkeypatch).told
+    assert told is not None and told.traced
+    assert [(moment.call, moment.result) for moment in told.moments if moment.side == "fault"] == [
+        ("sendfile", "EAGAIN")
+    ]
+    assert [(moment.call, moment.result) for moment in told.moments if moment.wrong] == [("sendfile", "EAGAIN")]
+
+
+def test_the_line_of_a_crash_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = _told("long-target-overruns", "request.long_target", tmp_path, monkeypatch).told
+    assert told is not None and told.frame is not None
+    assert (told.frame.file, told.frame.function) == ("aws.c", "percent_decode")
+    assert told.frame.what == "AddressSanitizer: heap-buffer-overflow"
+    assert [moment.call for moment in told.moments if moment.side == "kernel"] == ["SIGABRT"]
