@@ -1,4 +1,4 @@
-"""Cases on the command line: `awscheck replay`."""
+"""Cases on the command line: `awscheck replay`, `export` and `shrink`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from ..model import Failure, Outcome, Trouble
 from ..plain import clean, cut
 from ..workplace import working_folder
 from .case import Case
+from .export import curl, export
 from .play import Played, play
-from .read import read_with_lines
+from .read import read, read_with_lines
+from .shrink import NothingToShrink, Shrinking, told
 from .target import PortTarget, Target, Unfit, boxed
-from .write import step_text
+from .write import step_text, to_text
 
 HOLDS, FAILS, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)
 
@@ -47,6 +49,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     replay.add_argument("--trace", action="store_true", help="print what went both ways")
     replay.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts to FILE, a list")
     replay.set_defaults(run=_replay)
+    exporting = commands.add_parser(
+        "export",
+        help="write a case as a Python file that needs no checker",
+        description="Print a case as one Python 3 file that needs nothing but the standard library, and runs against\n"
+        "a server on port 8888. Faults and evidence, which only the checker has, cannot be exported.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    exporting.add_argument("case", type=Path, metavar="CASE", help="a case file (TOML)")
+    exporting.add_argument("--curl", action="store_true", help="print a line for curl or nc instead")
+    exporting.set_defaults(run=_export)
+    shrinking = commands.add_parser(
+        "shrink",
+        help="find the smallest case that still fails in the same way",
+        description="Print the smallest case that still fails on a server as this one does and holds on the reference.",
+    )
+    shrinking.add_argument("case", type=Path, metavar="CASE", help="a case file (TOML)")
+    _add_server(shrinking, required=True)
+    shrinking.add_argument("--seconds", type=_seconds, default=60, metavar="N", help="at most (default: 60)")
+    shrinking.add_argument("--out", type=Path, metavar="FILE", help="write the case to FILE, not to standard output")
+    shrinking.set_defaults(run=_shrink)
 
 
 def _add_server(parser: argparse.ArgumentParser, **more: Any) -> None:
@@ -55,7 +77,7 @@ def _add_server(parser: argparse.ArgumentParser, **more: Any) -> None:
         type=Path,
         metavar="PATH",
         help="a submission (folder or archive, built here), a sample of fixtures/submissions, or an executable;"
-        " default: this project's ./aws",
+        " without it this project's ./aws",
         **more,
     )
 
@@ -63,6 +85,12 @@ def _add_server(parser: argparse.ArgumentParser, **more: Any) -> None:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
         raise argparse.ArgumentTypeError("a port is a whole number from 1 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 3600):
+        raise argparse.ArgumentTypeError("seconds are a whole number from 1 to 3600")
     return int(text)
 
 
@@ -102,6 +130,28 @@ def _played(case: Case, target: Target) -> Played:
         return play(case, target)
     except Trouble as trouble:
         return Played(case, trouble=trouble)
+
+
+def _export(options: argparse.Namespace) -> int:
+    case = read(options.case)
+    sys.stdout.write(f"{curl(case)}\n" if options.curl else export(case))
+    return HOLDS
+
+
+def _shrink(options: argparse.Namespace) -> int:
+    before = read(options.case)
+    with opened(options.server) as target, opened(None) as reference:
+        shrinking = Shrinking(before, target, reference, options.seconds)
+        try:
+            text = to_text(shrinking.run())
+        except NothingToShrink as reason:
+            raise Unfit(f"{options.case}: {reason}") from reason
+    sys.stderr.write(clean(told(before, shrinking)))
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+    return HOLDS
 
 
 def report(path: Path, played: Played, server: str, lines: list[int], *, trace: bool) -> str:

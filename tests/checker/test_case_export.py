@@ -1,0 +1,129 @@
+"""Exported cases: programs of their own, which say the same of a server as the case does."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from awskit.cases.export import curl, export
+from awskit.cases.read import parse, read
+from awskit.cases.target import Unfit
+from bugs import BUGS, SAMPLES, cases
+from grading import LIMIT_S, ROOT
+
+RUNNER = Path(__file__).with_name("run_exported.py")
+# Of each kind: pieces, a way out of the tree, a stalled client and a file that changes, silence, descriptors, a stop.
+SHOWN = {
+    "D11-target-in-two-pieces": "url-piece-overwrites",
+    "D02-dots-lead-out": "dots-not-looked-at",
+    "file-replaced": "file-reopened-for-each-window",
+    "D12-answers-too-early": "answers-at-first-field",
+    "D01-head-send-error-kills": "head-send-error-kills",
+    "D24-status-line": "field-in-status-line",
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The program of a defect sample."""
+
+    def build(name: str) -> Path:
+        folder = tmp_path_factory.mktemp("built") / name
+        subprocess.run([SAMPLES / "unfold", f"defect/{name}", folder], check=True)
+        subprocess.run(["make", "-s", "aws"], cwd=folder, check=True)
+        return folder / "aws"
+
+    return build
+
+
+def run(program: Path, name: str, folder: Path) -> tuple[int, str]:
+    """Export a case of the museum and run it; exit code and output."""
+    script = folder / "repro.py"
+    script.write_text(export(read(BUGS / f"{name}.toml")))
+    line = [sys.executable, RUNNER, program, script]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    if done.returncode == 77:
+        pytest.skip(f"no network namespace here: {done.stderr}")
+    assert not done.stderr
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_it_fails_on_the_bug_and_holds_on_the_reference(
+    name: str, tmp_path: Path, built: Callable[[str], Path]
+) -> None:
+    assert run(ROOT / "aws", name, tmp_path) == (0, "right: the server did all that is expected here\n")
+    code, said = run(built(SHOWN[name]), name, tmp_path)
+    assert code == 1 and said.startswith("WRONG: "), said
+
+
+def test_what_is_exported_needs_nothing_but_the_standard_library() -> None:
+    count = 0
+    for path in cases():
+        try:
+            text = export(read(path))
+        except Unfit:
+            continue
+        count += 1
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
+            assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names, path.name
+        assert "awskit" not in text and str(ROOT) not in text
+    assert count > 80
+
+
+def test_every_definition_that_is_exported_is_used() -> None:
+    text = export(read(BUGS / "D11-target-in-two-pieces.toml"))
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            assert text.count(node.name) > 1, node.name
+    assert "signal" not in text and "make_sparse" not in text
+
+
+@pytest.mark.parametrize("name", ["D14-waits-for-the-disk", "D15-no-aio", "D07-head-in-parts", "course-stress"])
+def test_a_case_of_which_nothing_would_be_left_is_refused(name: str) -> None:
+    with pytest.raises(Unfit, match="awscheck replay"):
+        export(read(BUGS / f"{name}.toml"))
+
+
+def test_what_is_left_out_is_said() -> None:
+    text = (BUGS / "D08-slow-static-reader-blocks.toml").read_text()
+    text = text.replace("steps = [", 'faults = [{ cut = "sendfile", share = "half" }]\nsteps = [', 1)
+    assert "Left out, because only the checker can do it: each sendfile moves half." in export(parse(text, "a.toml"))
+
+
+HOSTILE = r'''
+title = 'a""" + __import__("os").system("x") + """\'
+about = '"""'
+rule = "S4"
+steps = [
+    { client = "import", send = "\"\"\"\u0000'\\" },
+    { client = "import", answer = "any" },
+]
+[files]
+"/static/'); import os; ('" = 1
+'''
+
+
+def test_no_text_of_a_case_becomes_a_statement() -> None:
+    tree = ast.parse(export(parse(HOSTILE, "a.toml")))
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert "__import__" not in names and "import_" in names
+    assert ast.get_docstring(tree).startswith('a""" + __import__')
+
+
+def test_a_line_for_a_shell_shows_the_same(tmp_path: Path) -> None:
+    line = curl(read(BUGS / "D02-dots-lead-out.toml"))
+    assert line == "curl --path-as-is --include --output - http://127.0.0.1:8888'/static/../secret.txt'"
+    line = curl(read(BUGS / "D31-malformed-hangs.toml"))
+    sent = subprocess.run(["sh", "-c", line.partition(" | nc")[0]], capture_output=True, check=True).stdout
+    assert sent == b"what\r\n\r\n"
+    with pytest.raises(Unfit):
+        curl(read(BUGS / "D11-target-in-two-pieces.toml"))
