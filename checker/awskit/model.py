@@ -5,7 +5,7 @@ The drawing of the kit, arrows pointing down only:
     tests/functional      cli.py  (awscheck)
           |                 |  \\
           |                 |   cases/  (a failure as a file: replayed, exported, made smaller)
-          |                 |   batch.py, report.py, junit.py, annotate.py  (many at once; what people and machines read)
+          |                 |   batch.py, report.py, junit.py, annotate.py  (many at once; what is read of it)
           |                 |   explain.py, audience.py  (what a check is about; what a student may see)
           |                 |   class_page.py, roll.py  (a class at a glance: its page, its marks)
           |                 |   page.py, failing.py, picture.py, losses.py  (a submission's page: its failures, drawn)

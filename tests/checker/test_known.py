@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import known
+import shapes
 from grading import Graded
 from known import Sample
 
@@ -85,6 +86,11 @@ def test_a_good_server_gets_full_marks(sample: Sample, name: str, gradings: Grad
 def test_a_defect_costs_its_points_of_the_published_list(sample: Sample, gradings: Gradings) -> None:
     graded = gradings[sample.name, "assignment"].result()
     assert sample.differences("assignment", graded) == [], graded.text
+
+
+def test_what_is_written_of_each_has_gradescopes_shape(gradings: Gradings) -> None:
+    breaches = {name: shapes.breaches(grading.result().results, "gradescope") for name, grading in gradings.items()}
+    assert {name: found for name, found in breaches.items() if found} == {}
 
 
 def test_a_sample_that_is_not_as_known_is_told() -> None:
