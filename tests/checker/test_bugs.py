@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from awskit.cases import case
+from awskit.cases.read import parse
 from bugs import BUGS, SAMPLES, cases, differences, shown
+from grading import ROOT
 
 SHORT = ("D01-broken-pipe", "D02", "D03-folder-without", "D07-head", "D11-target-in-two", "D15", "D16", "D24", "D27",
          "D36-results", "D39", "course-stress")  # fmt: skip
@@ -45,3 +50,28 @@ def test_the_cases_have_speaking_names_of_their_own() -> None:
     assert all(re.fullmatch(r"(D\d\d-)?[a-z0-9-]+", path.stem) for path in cases())
     titles = [tomllib.loads(path.read_text())["title"] for path in cases()]
     assert len(set(titles)) == len(titles)
+
+
+def written(readme: Path) -> list[str]:
+    """The case files in a README."""
+    return [block for block in re.findall(r"```toml\n(.*?)```", readme.read_text(), re.DOTALL) if "steps" in block]
+
+
+def test_the_case_in_the_readme_is_one(tmp_path: Path) -> None:
+    """It holds on the reference and fails on the bug that it is about."""
+    (text,) = written(ROOT / "README.md")
+    path = tmp_path / "case.toml"
+    path.write_text(text)
+    assert differences([path], "passed") == []
+    assert differences([path], "failed", "defect/first-receive-is-all") == []
+
+
+def test_the_table_of_all_keys_is_complete_and_its_case_is_one() -> None:
+    (text,) = written(BUGS / "README.md")
+    parse(text, "README.md")
+    told = (BUGS / "README.md").read_text()
+    for one in (case.Case, *case.VERBS.values(), *case.Entry.__args__, *case.Fault.__args__):
+        for field in dataclasses.fields(one):
+            assert re.search(rf"\b{field.metadata['key']}\b", told), f"{one.__name__}: {field.metadata['key']}"
+    for word in (*case.FAULT_SETS, *case.FIGURES, *case.EVIDENCE):
+        assert re.search(rf"\b{word}\b", told), word

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import keyword
 import textwrap
 from pathlib import Path
@@ -264,15 +265,14 @@ class _Script:
 
 def _definitions(use: str) -> str:
     """Of runtime.py what `use`, the rest of the file, needs, and what that needs in its turn."""
-    source = _SOURCE.read_text(encoding="utf-8")
-    nodes = ast.parse(source).body
+    source, nodes = _runtime()
     names, attributes = _mentioned(ast.parse(use))
     defined = names & {"SEED", "FILES", "MAKERS"}
     while True:
         before = len(names), len(attributes)
         for node in nodes:
             for part in _parts(node, names, attributes):
-                more = _mentioned(part)
+                more = _mentioned_once(part)
                 names |= more[0]
                 attributes |= more[1]
         if (len(names), len(attributes)) == before:
@@ -285,6 +285,13 @@ def _definitions(use: str) -> str:
         kind = imports if isinstance(node, ast.Import | ast.ImportFrom) else others
         (constants if isinstance(node, ast.Assign) else kind).append(text)
     return "\n\n\n".join(["\n".join(imports) + "\n\n" + "\n".join(constants), *others])
+
+
+@functools.cache
+def _runtime() -> tuple[str, tuple[ast.stmt, ...]]:
+    """The text of runtime.py, and its statements."""
+    source = _SOURCE.read_text(encoding="utf-8")
+    return source, tuple(ast.parse(source).body)
 
 
 def _defines(node: ast.stmt) -> set[str]:
@@ -308,6 +315,12 @@ def _parts(node: ast.stmt, names: set[str], attributes: set[str]) -> list[ast.AS
 
 def _is_used(part: ast.stmt, attributes: set[str]) -> bool:
     return not isinstance(part, ast.FunctionDef) or part.name.startswith("__") or part.name in attributes
+
+
+@functools.cache
+def _mentioned_once(node: ast.AST) -> tuple[set[str], set[str]]:
+    """The same as `_mentioned`, for a part of runtime.py: it is asked for in each round of each case."""
+    return _mentioned(node)
 
 
 def _mentioned(tree: ast.AST) -> tuple[set[str], set[str]]:
