@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from . import picture
+from . import exchange, picture
 from .evidence import EPOLL_WAITS, RECEIVES, SENDS
 from .markup import Content, Markup, element, join
 from .model import Verdict
@@ -146,7 +146,7 @@ def _why(told: Told, texts: Texts) -> Markup:
 def _table(told: Told, texts: Texts) -> Markup | None:
     if not told.moments:
         return None
-    return _part(texts("page.as_table"), element("div", picture.table(told, texts), class_="scroll", tabindex="0"))
+    return _part(texts("page.as_table"), element("div", exchange.table(told, texts), class_="scroll", tabindex="0"))
 
 
 def _folded(title: str, text: str) -> Markup | None:

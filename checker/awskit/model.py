@@ -8,7 +8,7 @@ The drawing of the kit, arrows pointing down only:
           |                 |   batch.py, report.py, junit.py, annotate.py  (many at once; what is read of it)
           |                 |   explain.py, audience.py  (what a check is about; what a student may see)
           |                 |   class_page.py, roll.py  (a class at a glance: its page, its marks)
-          |                 |   page.py, failing.py, picture.py, losses.py  (a submission's page: its failures, drawn)
+          |                 |   page.py, failing.py, picture.py, exchange.py, losses.py  (a page: failures, drawn)
           |                 |   markup.py  (HTML that no text gets out of, the look of all pages)
           |               grade.py, schedule.py, results.py, rubric.py  (which check when, and what it is worth)
           |              /     |

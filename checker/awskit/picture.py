@@ -12,14 +12,13 @@
 
 It is as wide as the place where it stands: what is horizontal is in percent, and of each text the narrow picture shows
 the beginning only, by a rule of the style (`more`, `less`). Bounded: as many rows as Told has moments, and so many
-characters of each text. The same as a table, nothing shortened, is `table`.
+characters of each text. The same as a table is in exchange.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from .evidence import SENDS
+from .exchange import bounded, name, outcome
 from .markup import Markup, element, join
 from .plain import line
 from .texts import Texts
@@ -32,10 +31,8 @@ HEAD, ROW, SHORT, LINE, HALF, FOOT = 30, 34, 25, 19, 22, 10
 DETAIL = 13  # from one line of what is told of a moment to the next
 LEFT = (15, 28)  # characters of a text beside the client's line: in a narrow picture (320 px), in a wide one (640 px)
 RIGHT = (20, 38)  # and beside the server's
-TEXT = 120  # characters of one in the table
 BESIDE = (19, 37)  # and beside a mark there that is wider than a point
 NOTICED_S = 0.02  # a wait that is shown
-CLIENT_CALLS = ("connect", "send", "receive", "pause", "half-close", "reset", "close", "end")
 ENDINGS = ("FIN", "RST")
 SENDING = (*SENDS, "send")
 # Calls that prepare others: where they went well, a line is enough.
@@ -64,41 +61,6 @@ def draw(told: Told, texts: Texts, id: str) -> Markup:
     return _Picture(told, texts).whole(id)
 
 
-def table(told: Told, texts: Texts) -> Markup:
-    """The moments of an exchange, for those who do not see the picture or want every letter of it."""
-    names = ("when", "who", "what", "result")
-    head = element("tr", [element("th", texts(f"page.{name}"), scope="col") for name in names])
-    rows = [_line(_bounded(moment), texts) for moment in told.moments]
-    if told.moments_cut:
-        left_out = element("td", texts("page.left_out", n=told.moments_cut), colspan=len(names))
-        rows.insert(told.moments_gap, element("tr", left_out))
-    return element("table", element("thead", head), element("tbody", rows), class_="moments")
-
-
-def _line(moment: Moment, texts: Texts) -> Markup:
-    what = " ".join(filter(None, (_name(moment, texts), moment.text, moment.state and f"({moment.state})")))
-    if moment.wrong:
-        what += f" — {texts('page.wrong_here')}"
-    cells = (texts("page.seconds", time=f"{moment.at:.4f}"), texts(f"page.side_{moment.side}"), what, moment.result)
-    return element("tr", [element("td", cell) for cell in cells], class_="at-fault" if moment.wrong else None)
-
-
-def _bounded(moment: Moment) -> Moment:
-    texts = ("call", "text", "result", "state")
-    return replace(moment, **{name: line(getattr(moment, name), TEXT) for name in texts})
-
-
-def _outcome(moment: Moment) -> str:
-    """A call and what it returned."""
-    return f"{moment.call} → {moment.result}" if moment.result else moment.call
-
-
-def _name(moment: Moment, texts: Texts) -> str:
-    """What the client did has a name in the reader's language; the server's calls have their own."""
-    known = moment.side == "client" and moment.call in CLIENT_CALLS
-    return texts("page.client_" + moment.call.replace("-", "_")) if known else moment.call
-
-
 def _two_lines(text: str, width: int) -> tuple[str, str]:
     """Text that is longer than `width` characters in two lines, broken near the edge: at a blank, or after a slash."""
     blank, slash = text.rfind(" ", width // 2, width + 1), text.rfind("/", width // 2, width) + 1
@@ -120,6 +82,7 @@ class _Picture:
         self.begun = HEAD - 8  # where the lines of life go on
         self.alive = [CLIENT, SERVER]
         self.wrong_above = False
+        self.pause = ""  # what was told of the last one
 
     def whole(self, id: str) -> Markup:
         """All of it."""
@@ -129,7 +92,7 @@ class _Picture:
             elif moment.at - self.before >= NOTICED_S:
                 self._wait(moment.at - self.before)
             self.before = moment.at
-            self._moment(_bounded(moment))
+            self._moment(bounded(moment))
         self._live(self.y + FOOT)
         head = [
             element("text", self.texts(f"page.{who}"), x=at, dx=shift, y=14, class_=f"head {side}")
@@ -145,8 +108,8 @@ class _Picture:
         )  # fmt: skip
 
     def _description(self) -> str:
-        wrong = [f"{_name(moment, self.texts)} {moment.result or moment.text}".strip()
-                 for moment in map(_bounded, self.told.moments) if moment.wrong]  # fmt: skip
+        wrong = [f"{name(moment, self.texts)} {moment.result or moment.text}".strip()
+                 for moment in map(bounded, self.told.moments) if moment.wrong]  # fmt: skip
         wrong = [f"{self.texts('page.wrong_here')}: {text}" for text in wrong]
         said = [line(self.told.done), line(self.told.ending), *wrong]
         return ". ".join(filter(None, said)) + "."
@@ -154,28 +117,48 @@ class _Picture:
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def _moment(self, moment: Moment) -> None:
-        if moment.side == "server" and moment.call in MINOR and not moment.wrong and not moment.result.isupper():
+        if self._is_minor(moment):
             self._minor(moment)
-            return
-        height = SHORT if moment.side != "fault" and not moment.text and not moment.count else ROW
-        if moment.wrong:
-            self._wrong(moment, height)
-        self.wrong_above = moment.wrong
-        middle = self.y + height / 2
-        {"client": self._client, "fault": self._fault, "kernel": self._kernel}.get(moment.side, self._server)(
-            moment, middle
-        )
-        self.y += height
+        else:
+            height = self._height(moment)
+            if moment.wrong:
+                self._wrong(moment, height)
+            self.wrong_above = moment.wrong
+            kinds = {"client": self._client, "fault": self._fault, "kernel": self._kernel}
+            kinds.get(moment.side, self._server)(moment, self.y + min(height, ROW) / 2)
+            self.y += height
         if moment.state and moment.state != self.state:
             self._right(f"→ {moment.state}", self.y + 11, "state")
             self.y += HALF
             self.state = moment.state
 
+    def _is_minor(self, moment: Moment) -> bool:
+        """Whether a line is enough: of a call that prepares others and went well, of a pause like the one before."""
+        if moment.wrong:
+            return False
+        if moment.call == "pause":
+            self.pause, before = moment.text, self.pause
+            return before == moment.text
+        return moment.side == "server" and moment.call in MINOR and not moment.result.isupper()
+
     def _minor(self, moment: Moment) -> None:
         middle = self.y + LINE / 2
-        self.parts.append(element("circle", cx=SERVER, cy=middle, r=2.5, class_="dot-server"))
-        self._right(" · ".join(filter(None, (_outcome(moment), moment.text))), middle + 4, "detail")
+        if moment.side == "client":
+            self.parts.append(element("circle", cx=CLIENT, cy=middle, r=2.5, class_="dot-client"))
+            self._text(CLIENT, -12, name(moment, self.texts), middle + 4, "left detail", LEFT)
+        else:
+            self.parts.append(element("circle", cx=SERVER, cy=middle, r=2.5, class_="dot-server"))
+            self._right(" · ".join(filter(None, (outcome(moment), moment.text))), middle + 4, "detail")
         self.y += LINE
+
+    def _height(self, moment: Moment) -> int:
+        """Of a row: by how much is told of the moment."""
+        if moment.side != "client":
+            return ROW if moment.text or moment.side == "fault" else SHORT
+        detail = self._detail(moment)
+        if len(detail) > LEFT[1]:
+            return ROW + DETAIL
+        return SHORT if self._fits_beside(name(moment, self.texts), detail) else ROW
 
     def _client(self, moment: Moment, y: float) -> None:
         up = moment.call in ("connect", "send", "half-close", "reset", "close")
@@ -188,10 +171,7 @@ class _Picture:
             self._arrow(False, y, amount, amount == "RST")
         else:
             self.parts.append(element("circle", cx=CLIENT, cy=y, r=4, class_="dot-client"))
-        detail = moment.text or (self._bytes(moment) if moment.count else "")
-        self._left(_name(moment, self.texts), detail, y)
-        if len(detail) > LEFT[1]:
-            self.y += DETAIL  # it has taken two lines
+        self._left(name(moment, self.texts), self._detail(moment), y)
 
     def _server(self, moment: Moment, y: float) -> None:
         if moment.count > 0 and moment.call in SENDING:
@@ -199,7 +179,7 @@ class _Picture:
         else:
             kind = "none" if moment.result.isupper() else "dot-server"  # an error by its name: EAGAIN
             self.parts.append(element("circle", cx=SERVER, cy=y, r=4, class_=kind))
-        self._right(_outcome(moment), y - 2 if moment.text else y + 4, "call")
+        self._right(outcome(moment), y - 2 if moment.text else y + 4, "call")
         self._right(moment.text, y + DETAIL, "detail")
 
     def _fault(self, moment: Moment, y: float) -> None:
@@ -214,7 +194,7 @@ class _Picture:
         self.alive = [CLIENT]
         self._live(2 * y - self.y, over)  # the client's goes on to the end of the row
         self.parts.append(element("use", href="#cross", x=SERVER, y=y, class_="wrong-line"))
-        self._right(_outcome(moment), y - 2 if moment.text else y + 4, "call")
+        self._right(outcome(moment), y - 2 if moment.text else y + 4, "call")
         self._right(moment.text, y + DETAIL, "detail")
 
     def _wrong(self, moment: Moment, height: float) -> None:
@@ -276,11 +256,22 @@ class _Picture:
     def _amount(self, moment: Moment) -> str:
         return self.texts.number(moment.count) if moment.count else ""
 
-    def _bytes(self, moment: Moment) -> str:
-        return self.texts("page.bytes", n=moment.count)
+    def _detail(self, moment: Moment) -> str:
+        """What is told of a moment of the client."""
+        return moment.text or (self.texts("page.bytes", n=moment.count) if moment.count else "")
 
-    def _left(self, name: str, detail: str, y: float) -> None:
-        self._text(CLIENT, -12, name, y - 2 if detail else y + 4, "left call", LEFT)
+    @staticmethod
+    def _fits_beside(call: str, detail: str) -> bool:
+        """Whether a line has room for both."""
+        return not detail or len(call) + 1 + len(detail) <= LEFT[0]
+
+    def _left(self, call: str, detail: str, y: float) -> None:
+        """What the client did, and what is told of that: beside it, below it, or below it in two lines."""
+        if detail and self._fits_beside(call, detail):
+            both = join(call, " ", element("tspan", detail, class_="detail"))
+            self.parts.append(element("text", both, x=CLIENT, dx=-12, y=y + 4, class_="left call"))
+            return
+        self._text(CLIENT, -12, call, y - 2 if detail else y + 4, "left call", LEFT)
         if len(detail) <= LEFT[1]:
             self._text(CLIENT, -12, detail, y + DETAIL, "left detail", LEFT)
             return

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from awskit import page
+from awskit.exchange import CLIENT_CALLS
 from awskit.failing import bytes_table, capital
 from awskit.grade import CHECKS
 from awskit.isolation import Isolation
 from awskit.markup import STYLE
 from awskit.model import Outcome, Verdict
-from awskit.picture import CLIENT, CLIENT_CALLS, LEFT, RIGHT, SERVER
+from awskit.picture import CLIENT, LEFT, RIGHT, SERVER
 from awskit.results import ItemResult, Report
 from awskit.rubric import Item, Rubric
 from awskit.texts import LANGUAGES, load
@@ -224,6 +225,18 @@ def test_words_say_once_where_it_fails_though_two_moments_follow_each_other() ->
     tree = _failed(replace(told(), moments=(wrong, death), moments_cut=0))
     assert tree.texts["text"].count("it fails here") == 1
     assert len(tree.all("rect", "wrong-band")) == 2
+
+
+def test_pieces_with_pauses_between_them_take_a_line_each() -> None:
+    piece = Moment(0, "client", "send", "G", "1", 1, "", False)
+    pause = Moment(0, "client", "pause", "a while", "", 0, "", False)
+    heights = []
+    for moments in ((piece, pause), (piece, pause, piece, pause)):
+        tree = _failed(replace(told(), moments=moments, moments_cut=0))
+        heights.append(float(tree.all("svg", "exchange")[0]["height"] or 0))
+    assert tree.texts["text"].count("send G") == 2
+    assert tree.texts["text"].count("pause a while") == tree.texts["text"].count("pause") == 1
+    assert heights[1] - heights[0] < 50
 
 
 def test_a_long_text_is_short_in_the_picture_and_whole_in_the_table() -> None:
