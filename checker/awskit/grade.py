@@ -24,7 +24,7 @@ from .bench import Bench
 from .boxed import BoxedLauncher, Program
 from .builds import Builds
 from .isolation import Isolation
-from .model import REGISTRY, Check, Failure, Outcome, Trouble, Verdict
+from .model import NOT_TRIED, REGISTRY, Check, Failure, Outcome, Trouble, Verdict
 from .results import ItemResult, Report
 from .retrace import Retracer
 from .rubric import Item, Rubric
@@ -251,7 +251,7 @@ class Grader:
         listed = {name for item in self.rubric.items for name in item.checks}
         # A cause that the report does not list by itself is told here.
         texts = [name if name in listed else f"{name} ({cause.reason})" for name, cause in causes.items()]
-        reason = f"not tried, because this did not pass: {', '.join(texts)}"
+        reason = NOT_TRIED + ", ".join(texts)
         return Verdict(check, Outcome.SKIPPED, reason=reason, mend_first=tuple(causes))
 
     def _causes(self, verdict: Verdict) -> list[Verdict]:

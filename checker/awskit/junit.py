@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .model import Outcome, Verdict
 from .plain import clean, cut
-from .report import explanation
+from .report import explanation, reason
 from .results import ItemResult, Report
 from .texts import load
 
@@ -66,7 +66,7 @@ def _case(report: Report, result: ItemResult, verdict: Verdict) -> ElementTree.E
         time=f"{verdict.seconds:.3f}",
     )
     if verdict.outcome is not Outcome.PASSED:
-        found = ElementTree.SubElement(case, _ELEMENTS[verdict.outcome], message=_text(cut(verdict.reason)[0]))
+        found = ElementTree.SubElement(case, _ELEMENTS[verdict.outcome], message=_text(reason(verdict, texts)))
         if verdict.outcome is not Outcome.SKIPPED:
             found.text = _text("\n".join(explanation(report, verdict)))
     return case

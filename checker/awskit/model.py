@@ -75,6 +75,10 @@ class Evidence:
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)  # facts that only the check knows (`seen`)
 
 
+# Begins the reason of what was skipped for the sake of others, whose ids follow.
+NOT_TRIED = "not tried, because this did not pass: "
+
+
 class Failure(Exception):
     """The server under test did wrong. `reason` is one sentence: what was done, what came, what should have come."""
 

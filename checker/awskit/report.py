@@ -12,7 +12,7 @@ from typing import Any
 
 from . import told_text
 from .audience import as_seen
-from .model import Outcome, Verdict
+from .model import NOT_TRIED, Outcome, Verdict
 from .plain import clean, cut
 from .results import ItemResult, Report
 from .rubric import Rubric
@@ -25,10 +25,17 @@ def details(report: Report, result: ItemResult) -> Iterator[str]:
     texts = load(report.language)
     for verdict in result.all_verdicts:
         if verdict.outcome is not Outcome.PASSED:
-            yield f"{verdict.check.id} {texts(f'report.{verdict.outcome.value}')}: {cut(verdict.reason)[0]}"
+            yield f"{verdict.check.id} {texts(f'report.{verdict.outcome.value}')}: {reason(verdict, texts)}"
             if verdict.outcome is not Outcome.SKIPPED:
                 yield from explanation(report, verdict)
         yield from (f"{verdict.check.id}: {texts('report.note')}: {cut(note)[0]}" for note in verdict.notes)
+
+
+def reason(verdict: Verdict, texts: Texts) -> str:
+    """Why it did not pass, in a line. That it was skipped for the sake of others is said in the reader's language."""
+    first = cut(verdict.reason)[0]
+    others = first.removeprefix(NOT_TRIED)
+    return first if others == first else texts("report.not_tried", checks=others)
 
 
 def explanation(report: Report, verdict: Verdict) -> Iterator[str]:

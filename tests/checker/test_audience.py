@@ -13,7 +13,7 @@ from awskit import page
 from awskit.audience import STAGES, for_student, is_shown
 from awskit.grade import CHECKS
 from awskit.isolation import Isolation
-from awskit.model import Outcome, Verdict
+from awskit.model import NOT_TRIED, Outcome, Verdict
 from awskit.report import gradescope, table
 from awskit.results import ItemResult, Report
 from awskit.rubric import VISIBILITIES, Item, Rubric
@@ -30,7 +30,7 @@ def _report(visibility: str) -> Report:
     tale = replace(toldsample.told(), check=SECRET, title="a secret", done="why it failed")
     failed = Verdict(CHECKS[SECRET], Outcome.FAILED, reason="why it failed", got="a secret", notes=("a secret note",),
                      told=tale)  # fmt: skip
-    skipped = Verdict(CHECKS[OPEN], Outcome.SKIPPED, reason=f"not tried, because this did not pass: {SECRET}",
+    skipped = Verdict(CHECKS[OPEN], Outcome.SKIPPED, reason=NOT_TRIED + SECRET,
                       mend_first=(SECRET,))  # fmt: skip
     memory = Verdict(CHECKS["memory.static"], Outcome.PASSED)
     results = [ItemResult(items[0], [skipped]), ItemResult(items[1], [failed], memory)]

@@ -13,7 +13,7 @@ import toldsample
 
 from awskit import junit, plain
 from awskit.grade import CHECKS
-from awskit.model import Outcome, Verdict
+from awskit.model import NOT_TRIED, Outcome, Verdict
 from awskit.plain import LINES, WIDTH, clean, cut, line
 from awskit.report import gradescope, table
 from awskit.results import ItemResult, Report
@@ -85,6 +85,17 @@ def test_an_error_says_that_it_costs_nothing_and_what_could_not_be_enforced_is_l
     assert "they count as earned" in text
     assert "not enforced here: no walls" in text
     assert "4 of 5 points" in text
+
+
+def test_it_is_told_in_the_readers_language() -> None:
+    failed = _verdict(Outcome.FAILED, reason="the evidence")
+    report = _report(ItemResult(ITEM, [failed], _verdict(Outcome.SKIPPED, reason=NOT_TRIED + "a.b")))
+    report.language = "ro"
+    for text in (table(report), gradescope(report)["tests"][0]["output"]):
+        assert "eșuată: the evidence" in text
+        assert "omisă: nu s-a încercat, fiindcă nu a trecut: a.b" in text
+    assert "0 din 5 puncte" in table(report)
+    assert "omisă" not in table(replace(report, language="en"))
 
 
 def test_notes_are_told_and_cost_nothing() -> None:
