@@ -7,6 +7,7 @@ computed again for each comparison and never read back from the disk, which the 
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import random
@@ -194,6 +195,12 @@ class Tree:
     def forget(self, target: str) -> None:
         """The file is not any more what it was made: it will be made again when it is asked for again."""
         self._contents.pop(target, None)
+
+    def as_it_was(self, target: str, content: Content) -> Tree:
+        """The tree as one knew it for whom this was the file's content: of one who asked before it was changed."""
+        past = copy.copy(self)
+        past._contents = {**self._contents, target: content}
+        return past
 
     def unreadable(self, target: str, size: int) -> Path:
         """Make a file of mode 000. Root reads it none the less."""

@@ -67,7 +67,7 @@ EVERY_STEP = """
 """
 EVERY_FILE = """
 "/static/text" = "one\\nline"
-"/static/sparse" = { size = 5000000000, sparse = true }
+"/static/sparse" = { size = 300000000, sparse = true }
 "/static/secret" = { size = 10, unreadable = true }
 "/static/link" = { link = "../dynamic/x" }
 "/static/pipe" = { special = "fifo" }

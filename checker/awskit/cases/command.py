@@ -107,20 +107,24 @@ def _replay(options: argparse.Namespace) -> int:
     cases = [(path, *read_with_lines(path)) for path in options.cases]
     if options.port and options.server or options.root and not options.port:
         raise Unfit("--server or --port, one of the two; --root goes with --port")
+    results = []
     with contextlib.ExitStack() as stack:
-        if options.port:
-            target: Target = PortTarget(options.port, options.root)
-        else:
-            target = stack.enter_context(opened(options.server))
-        records = []
+        broken = None
+        target: Target = PortTarget(options.port or 0, options.root)
+        if not options.port:
+            try:
+                target = stack.enter_context(opened(options.server))
+            except Failure as failure:  # it does not build: every case fails on it
+                broken = failure
+        name = target.name if broken is None else str(options.server)
         for path, case, lines in cases:
-            played = _played(case, target)
-            sys.stdout.write(report(path, played, target.name, lines, trace=options.trace))
+            played = Played(case, broken) if broken else _played(case, target)
+            sys.stdout.write(report(path, played, name, lines, trace=options.trace))
             sys.stdout.flush()
-            records.append(record(path, played, target.name, lines))
+            results.append(record(path, played, name, lines))
     if options.json:
-        options.json.write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    outcomes = {one["outcome"] for one in records}
+        options.json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    outcomes = {one["outcome"] for one in results}
     return CANNOT_WORK if "error" in outcomes else FAILS if "failed" in outcomes else HOLDS
 
 
@@ -140,12 +144,14 @@ def _export(options: argparse.Namespace) -> int:
 
 def _shrink(options: argparse.Namespace) -> int:
     before = read(options.case)
-    with opened(options.server) as target, opened(None) as reference:
-        shrinking = Shrinking(before, target, reference, options.seconds)
-        try:
+    try:
+        with opened(options.server) as target, opened(None) as reference:
+            shrinking = Shrinking(before, target, reference, options.seconds)
             text = to_text(shrinking.run())
-        except NothingToShrink as reason:
-            raise Unfit(f"{options.case}: {reason}") from reason
+    except NothingToShrink as reason:
+        raise Unfit(f"{options.case}: {reason}") from reason
+    except Failure as failure:
+        raise Unfit(f"{options.server}: {failure.reason}") from failure
     sys.stderr.write(clean(told(before, shrinking)))
     if options.out:
         options.out.write_text(text, encoding="utf-8")

@@ -103,7 +103,7 @@ class Word(_Same):
 
 @dataclass(frozen=True)
 class Errno(_Same):
-    """The name of an error, such as EAGAIN; never one that the checker itself could not make of a call."""
+    """The name of an error, such as EAGAIN (errno(3))."""
 
     def read(self, value: Any) -> str:
         if not isinstance(value, str) or not isinstance(getattr(errno, value, None), int):

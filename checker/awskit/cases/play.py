@@ -7,6 +7,7 @@ shows that it is in vain (vigil.py).
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from ..client import Client
 from ..model import Failure, Outcome, Trouble
 from ..reply import Ending, Reply
 from ..transcript import Transcript
-from ..tree import Content, Tree
+from ..tree import Content
 from .case import (
     Answer, Case, Change, ClientStep, Close, Compare, Connect, Get, HalfClose, Receive, Release, Remember, Reset, Send,
     ServerStep, Silence, Step, Wait, errno_of
@@ -103,14 +104,6 @@ class _Line:
     ahead: list[bytes] = field(default_factory=list)
 
 
-class _Past(Tree):
-    """A tree as it was when a file was asked for."""
-
-    def __init__(self, tree: Tree, target: str, content: Content) -> None:
-        self.__dict__.update(tree.__dict__)
-        self._contents = {**tree._contents, target: content}
-
-
 @dataclass
 class Player:
     """Plays one case on one server. `stack` ends what is open at the end."""
@@ -189,7 +182,7 @@ class Player:
             if step.ends == "server":
                 self._expect_end(line.client, reply)
             line.client.read_body(reply, content if reply.status == 200 else None)
-            tree = _Past(self.bench.tree, target, content) if content else self.bench.tree
+            tree = self.bench.tree.as_it_was(target, content) if content else self.bench.tree
             self._judge(replace(self.bench, tree=tree), step, line, reply, target if content else "")
             if content and reply.status == 200 and step.expected == 200:
                 self.delivered.append(Delivered(target, content.size, line.client.port))
@@ -306,9 +299,10 @@ class Player:
         tree = self.bench.tree
         path = tree.path(step.file)
         if step.how == "empty":
-            tree.truncate(step.file)
+            os.close(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW))
+            tree.forget(step.file)
         elif step.how == "append":
-            with path.open("ab") as stream:
+            with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "wb") as stream:
                 stream.write(random.Random(f"{self.case.seed}/more").randbytes(step.size))
         elif step.how == "replace":
             tree.text(step.file, random.Random(f"{self.case.seed}/new").randbytes(step.size))

@@ -13,14 +13,15 @@ from typing import Any
 
 from ..bench import request_bytes
 from .case import (
-    MIB, Answer, Case, Change, ClientStep, Close, Compare, Connect, Get, HalfClose, Hold, Link, Receive, Refuse,
-    Release, Remember, Reset, Send, ServerStep, Silence, Special, Wait
+    MIB, Answer, Case, Change, ClientStep, Close, Compare, Connect, Cut, File, Get, HalfClose, Hold, Link, Receive,
+    Refuse, Release, Remember, Reset, Send, ServerStep, Silence, Special, Wait
 )  # fmt: skip
 from .kinds import Bad
 
 TREE_MOST = 1024 * MIB  # of all files, sparse ones left out
 CONNECTIONS_MOST = 1000
 SENT_IN_ALL = 16 * MIB
+READ_IN_ALL = 4096 * MIB  # bytes of answers
 
 
 def expect_sound(case: Case) -> None:
@@ -29,6 +30,8 @@ def expect_sound(case: Case) -> None:
     for number, fault in enumerate(case.faults):
         if isinstance(fault, Refuse) and fault.error == "EAGAIN" and fault.calls in ("getevents", "wait"):
             raise Bad(f"{fault.calls} never ends with EAGAIN", ("faults", number, "error"))
+        if isinstance(fault, Cut) and not fault.most and not fault.share:
+            raise Bad("a cut says how much is moved: most, share, or both", ("faults", number))
     if case.evidence and (case.all_faults or case.descriptors):
         raise Bad("evidence is taken without faults, and without a limit of descriptors", ("evidence",))
     if case.may_miss and not case.all_faults:
@@ -81,6 +84,7 @@ class _Script:
     remembered: set[str] = field(default_factory=set)
     stopped: bool = False
     sent: int = 0
+    to_read: int = 0
 
     def check(self) -> None:
         """Bad at the first step that cannot be done."""
@@ -141,6 +145,12 @@ class _Script:
             target = getattr(step, name)
             if target and self.case.file(target) is None:
                 raise Bad(f"{target} is no file of the tree", (name,))
+        largest = max((entry.size or 0 for _, entry in self.case.files if isinstance(entry, File)), default=0)
+        file = self.case.file(step.file)
+        if not step.head_only:
+            self.to_read += (file.size or 0 if file else largest) * self.sizes[step.client]
+        if self.to_read > READ_IN_ALL:
+            raise Bad(f"answers of more than {READ_IN_ALL:,} bytes in all may come; head_only, or smaller files")
 
     def _change(self, step: Change) -> None:
         if self.case.file(step.file) is None:

@@ -1,0 +1,120 @@
+"""Replaying cases: on the reference, on a submission, on a server at a port; and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grading import ROOT, awscheck
+
+CASE = """\
+title = "Two clients, one after the other"
+about = "Both ask for a file. Both get it."
+rule = "S4"
+FAULTS
+steps = [
+    { client = "a", get = "/static/sub/a.dat", split = [9] },
+    { client = "a", answer = 200 },
+    { client = "b", get = "/dynamic/b.txt" },
+    { client = "b", answer = 200 },
+]
+[files]
+"/static/sub/a.dat" = 100000
+"/dynamic/b.txt" = "twelve bytes"
+"""
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A case that holds."""
+    path = tmp_path / "case.toml"
+    path.write_text(CASE.replace("FAULTS", ""))
+    return path
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """A server that runs: its port, and the folder that it serves."""
+    root = tmp_path / "site"
+    root.mkdir()
+    line = [ROOT / "aws", "-a", "127.0.0.1", "-p", "0", "-r", root]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().split()[-1])
+        yield port, root
+        process.terminate()
+
+
+def test_a_server_at_a_port_is_replayed_on_and_its_folder_left_as_it_was(
+    case: Path, running: tuple[int, Path]
+) -> None:
+    port, root = running
+    (root / "dynamic").mkdir()
+    done = awscheck("replay", case, "--port", port, "--root", root)
+    assert (done.code, done.errors) == (0, "") and done.text.startswith("holds: ")
+    assert [path.name for path in root.rglob("*")] == ["dynamic"]
+
+
+@pytest.mark.parametrize("top", ['faults = [{ cut = "send", most = 1 }]', "descriptors = 40", 'evidence = ["aio"]'])
+def test_what_a_server_at_a_port_cannot_show_is_refused(top: str, case: Path, running: tuple[int, Path]) -> None:
+    case.write_text(CASE.replace("FAULTS", top))
+    done = awscheck("replay", case, "--port", running[0], "--root", running[1])
+    assert done.code == 2 and "not on a server that runs already" in done.errors
+
+
+def test_files_of_others_are_not_touched(case: Path, running: tuple[int, Path], tmp_path: Path) -> None:
+    port, root = running
+    (root / "dynamic").mkdir()
+    (root / "dynamic" / "b.txt").write_text("mine")
+    assert awscheck("replay", case, "--port", port, "--root", root).code == 2
+    assert (root / "dynamic" / "b.txt").read_text() == "mine"
+    (root / "dynamic" / "b.txt").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    (root / "static").symlink_to(tmp_path / "elsewhere")
+    done = awscheck("replay", case, "--port", port, "--root", root)
+    assert done.code == 2 and "is a link" in done.errors and not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_the_folder_must_be_named_and_somebody_must_listen(case: Path, running: tuple[int, Path]) -> None:
+    assert "--root" in awscheck("replay", case, "--port", running[0]).errors
+    done = awscheck("replay", case, "--port", 1, "--root", running[1])
+    assert done.code == 3 and "nobody listens at port 1" in done.text
+
+
+def test_a_failure_is_told_with_its_line(case: Path, tmp_path: Path) -> None:
+    case.write_text(case.read_text().replace("answer = 200", "answer = 404", 1))
+    done = awscheck("replay", case, "--trace", "--json", tmp_path / "said.json")
+    assert done.code == 1 and "  line 7: answer = 404, client = \"a\"" in done.text
+    assert "connection 1\n    > GET /stat\n    > ic/sub/a.dat HTTP/1.1" in done.text
+    (said,) = json.loads((tmp_path / "said.json").read_text())
+    assert (said["outcome"], said["step"], said["line"], said["rule"]) == ("failed", 1, 7, "S4")
+    assert "status 200, 100,000 bytes of body" in said["got"]
+
+
+def test_a_submission_that_does_not_build_fails_every_case(case: Path) -> None:
+    done = awscheck("replay", case, "--server", ROOT / "fixtures" / "submissions" / "defect" / "does-not-compile")
+    assert done.code == 1 and "make failed: aws.c:90" in done.text
+
+
+def test_a_case_that_is_none_is_wrong_usage(case: Path, tmp_path: Path) -> None:
+    case.write_text(case.read_text().replace("split = [9]", "split = [0]"))
+    done = awscheck("replay", case)
+    assert done.code == 2 and f"{case}:6: steps[0].split[0]: must be a whole number" in done.errors
+    assert awscheck("replay", tmp_path / "none.toml").code == 2
+    assert awscheck("replay", case, "--server", tmp_path / "none").code == 2
+
+
+def test_a_fault_that_hits_nothing_is_no_verdict(case: Path) -> None:
+    case.write_text(CASE.replace("FAULTS", 'faults = [{ refuse = "send", error = "EINTR", first = 1000000 }]'))
+    done = awscheck("replay", case)
+    assert done.code == 3 and "no fault reached the server" in done.text
+
+
+def test_what_a_case_says_reaches_no_terminal_as_a_command(case: Path) -> None:
+    case.write_text(case.read_text().replace('get = "/dynamic/b.txt"', r'send = "\u001b[2J##[error]\r\n\r\n"'))
+    done = awscheck("replay", case, "--trace")
+    assert done.code == 1 and "\x1b" not in done.text and "##[" not in done.text
