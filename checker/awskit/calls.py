@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from .evidence import EPOLL_WAITS, RECEIVES, SENDS, Call, Trace
 from .facts import Facts
-from .model import Evidence
-from .moments import short
+from .model import Evidence, Seen
+from .moments import of_client, short
 from .reply import Ending, Reply
 from .told import Moment
 from .transcript import Transcript
@@ -38,6 +39,13 @@ def of_connection(trace: Trace, transcript: Transcript, site: str, evidence: Evi
     return [_moment(run, any(call is wrong for call in run)) for run in _runs(chosen)]
 
 
+def moments_of(seen: Seen) -> list[Moment]:
+    """Both sides of a request that strace saw, with the call that is wrong."""
+    chosen = _chosen(seen.trace, seen.transcript.port, _path(seen.transcript, seen.site), until=seen.transcript)
+    server = [_moment(run, any(call is seen.culprit for call in run)) for run in _runs(chosen)]
+    return [*(replace(moment, wrong=False) for moment in of_client(seen.transcript)), *server]
+
+
 def reported(trace: Trace) -> Facts:
     """What epoll_wait said again and again at the end: `reported`, the events; nothing where it did not."""
     words: set[str] = set()
@@ -59,18 +67,28 @@ def _path(transcript: Transcript, site: str) -> str:
     return site + found[1].decode(errors="replace") if found else ""
 
 
-def _chosen(trace: Trace, port: int, path: str) -> list[Call]:
-    """The calls about the connection or the file, from the client's accept on; and what waits, or ends, at the end."""
+def _chosen(trace: Trace, port: int, path: str, until: Transcript | None = None) -> list[Call]:
+    """The calls about the connection or the file, from the client's accept on; and what waits, or ends, at the end, or
+    is repeated. `until` the end of that exchange, where the run goes on with others."""
     begin = next((at for at, call in enumerate(trace.calls) if call.accepted == port), None)
     if begin is None:  # nobody accepted it: what the server does instead is all that there is
         return [call for call in trace.calls if _waits(call) or call.name == "exit_group"]
-    found = []
+    end = until.events[-1].at if until else float("inf")
+    found: list[Call] = []
+    spun: list[Call] = []  # epoll_waits since the last of those
     for call in trace.calls[begin:]:
+        if call.at > end:
+            break
+        if call.name in EPOLL_WAITS and not _waits(call):
+            spun.append(call)
+            continue
         about = port in (call.port, call.accepted)
         about |= call.port is None and bool(path) and (path in call.paths or call.opened == path)
         if about or call.name in ("io_submit", *_REAPS, "io_destroy", "exit_group") or _waits(call):
+            found += spun if len(spun) >= MANY else []
             found.append(call)
-    return found
+            spun = []
+    return found + (spun if len(spun) >= MANY else [])
 
 
 def _runs(calls: Iterable[Call]) -> list[list[Call]]:
@@ -102,18 +120,22 @@ def _moment(run: list[Call], wrong: bool) -> Moment:
 def _arguments(call: Call) -> str:
     """The arguments in short: descriptors with what they lead to, and how many bytes were asked for."""
     if call.opened:
-        return call.opened
+        return ", ".join([call.opened, *call.writing_flags])
     if call.name == "io_submit":
         return f"{_reads(call)} read(s) of {', '.join(dict.fromkeys(call.paths))}"
     if call.name in _REAPS:
         results = _RES.findall(call.arguments)
         return f"what came: {', '.join(results[:6])}{'…' if len(results) > 6 else ''}" if results else ""
+    if call.name in EPOLL_WAITS:
+        return " ".join(dict.fromkeys(_EVENTS.findall(call.arguments)))
     words = []
     for number, leads in _DESCRIPTOR.findall(call.arguments)[:3]:
         if not leads.startswith("anon_inode:[eventpoll]"):
             words.append(f"fd {number}" + (f" {leads}" if leads.startswith("/") else _kind(leads)))
     if call.name == "epoll_ctl":
         words = [" ".join([*re.findall(r"EPOLL_CTL_\w+", call.arguments), *_EVENTS.findall(call.arguments)]), *words]
+    elif call.name == "fcntl":
+        words = [" ".join(re.findall(r"\b(?:F_SET|O_|FD_)\w+", call.arguments)), *words]
     elif call.name in (*SENDS, *RECEIVES, "pread64"):
         words += [f"{int(number):,}" for number in _NUMBER.findall(_DESCRIPTOR.sub("", call.arguments))[:1]]
     elif call.name == "exit_group":
@@ -146,8 +168,9 @@ def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
         return short_of[0]
     if asleep and (reply is None or reply.ending is Ending.SILENCE):
         return asleep[-1]
-    if reply is None:  # it is not about this exchange
-        return None
+    if reply is None:  # it is not about this exchange; unless it goes on for ever
+        longest = max(_runs(calls), key=len, default=[])
+        return longest[-1] if len(longest) >= MANY else None
     if reply.difference is not None:
         return _sender_of(reply, moving)
     failed = [call for call in moving if call.error]

@@ -81,38 +81,44 @@ def _books(run: Run, kind: str = "") -> list[tuple[Served, Ledger]]:
     own_server=True,
 )
 def sockets_are_nonblocking(bench: Bench) -> None:
-    for served, ledger in _books(observed(bench)):
+    run = observed(bench)
+    for served, ledger in _books(run):
         if ledger.blocking:
             raise Failure(
                 f"GET {served.target}: {ledger.blocking.name} was called on the client's socket while it was blocking",
                 got=_list([ledger.blocking]),
                 expected="accept4(…, SOCK_NONBLOCK), or fcntl(…, F_SETFL, … | O_NONBLOCK), before anything is received",
-            )
+            ).shown(run.seen(served, ledger.blocking))
 
 
 @check("mechanism.sendfile", "static files leave by sendfile", "S6", needs=("static.small_equal",), own_server=True)
 def uses_sendfile(bench: Bench) -> None:
-    for served, ledger in _books(observed(bench), "static"):
+    run = observed(bench)
+    for served, ledger in _books(run, "static"):
         if ledger.sent_of_file < served.length:
             raise Failure(
                 f"GET {served.target}: of {served.length:,} bytes of body, {ledger.sent_of_file:,} left by sendfile",
                 got=f"sent: {ledger.sendings()}; read: {ledger.readings() or 'nothing by a system call'}",
                 expected="sendfile(2) of the whole file to this client's socket",
-            )
+            ).shown(run.seen(served, run.reading(served, "sendfile")))
 
 
 @check("mechanism.aio", "dynamic files are read by io_submit", "S7", needs=("dynamic.small_equal",), own_server=True)
 def uses_aio(bench: Bench) -> None:
-    for served, ledger in _books(observed(bench), "dynamic"):
+    run = observed(bench)
+    for served, ledger in _books(run, "dynamic"):
         asked = min(ledger.asked, served.length)
         otherwise = sum(ledger.read.values())
         if asked < served.length or otherwise:
+            seen = run.seen(served, run.reading(served))
             raise Failure(
                 f"GET {served.target}: of {served.length:,} bytes of body, {asked:,} were read by io_submit, and"
                 f" {otherwise:,} bytes of the file by other calls",
                 got=ledger.readings() or "the file's bytes were never read by a system call",
                 expected="every byte by io_submit(2), none in another way",
-            ).seen(read_by=ledger.read, submitted="all" if asked == served.length else "some" if asked else "none")
+            ).shown(seen).seen(
+                read_by=ledger.read, submitted="all" if asked == served.length else "some" if asked else "none"
+            )
 
 
 @check(
@@ -123,11 +129,12 @@ def uses_aio(bench: Bench) -> None:
     own_server=True,
 )
 def opens_for_reading(bench: Bench) -> None:
-    for served, ledger in _books(observed(bench)):
+    run = observed(bench)
+    for served, ledger in _books(run):
         for call in ledger.opened:
             if call.writing_flags:
                 raise Failure(
                     f"GET {served.target}: the file was opened with {'|'.join(call.writing_flags)}",
                     got=f"{call.name}({call.arguments}) = {call.result}",
                     expected="O_RDONLY, and neither O_CREAT nor O_TRUNC",
-                ).seen(flags=call.writing_flags)
+                ).shown(run.seen(served, call)).seen(flags=call.writing_flags)

@@ -10,8 +10,12 @@ The drawing of the kit, arrows pointing down only:
           |                 |   class_page.py, roll.py  (a class at a glance: its page, its marks)
           |                 |   page.py, failing.py, picture.py, exchange.py, losses.py  (a page: failures, drawn)
           |                 |   markup.py  (HTML that no text gets out of, the look of all pages)
+          |                 |   told_text.py  (a failure as text)
           |               grade.py, schedule.py, results.py, rubric.py  (which check when, and what it is worth)
-          |              /     |
+          |              /  \\  |
+          |             /    telling.py, misconceptions.py, retrace.py  (why it failed: what a failure shows, and where)
+          |            /        facts.py, calls.py, moments.py, source.py, lines.py
+          |           /      |
         checks/*.py     /   mechanism.py, witness.py, evidence.py  (what the kernel saw)
           |            /    memory.py, sanitizer.py, valgrind.py, builds.py  (what is wrong with its memory)
           |            /    handed_in.py, submission.py  (what was handed in, and its build)
@@ -21,7 +25,8 @@ The drawing of the kit, arrows pointing down only:
           |     \\
         events.py judge.py client.py vigil.py  (what to wait for, and how long; what is right; HTTP, nothing hidden)
         /   |   \\   |
-  server.py tree.py reply.py   procfs.py  (a server, its files, what came back; a process as /proc shows it)
+  server.py tree.py reply.py   procfs.py stack.py  (a server, its files, what came back; a process as /proc shows it)
+  transcript.py
         \\   |   /
          model.py  (this file)
              |
@@ -43,6 +48,7 @@ from .told import Told
 
 if TYPE_CHECKING:
     from .bench import Bench
+    from .evidence import Call, Trace
     from .reply import Reply
     from .transcript import Transcript
 
@@ -54,6 +60,17 @@ class Outcome(enum.Enum):
     FAILED = "failed"
     SKIPPED = "skipped"  # a check that this one needs did not pass
     ERROR = "error"  # the kit's or the machine's fault: costs no points
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as strace saw it: all calls of the run, the client's transcript, the document root as the server sees
+    it, and the call that is wrong, where it is one."""
+
+    trace: Trace
+    transcript: Transcript
+    site: str
+    culprit: Call | None
 
 
 @dataclass
@@ -72,6 +89,7 @@ class Evidence:
     place: tuple[str, int, str] | None = None  # file, line and function of that, in the submission
     mixed_with: str = ""  # whose bytes came instead of the file's, as judge.py's `origin` says it
     side: str = ""  # the server's end of the reply's connection: "not accepted", "not received", "open", "closed"
+    seen: Seen | None = None  # what strace saw, where that is what failed
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)  # facts that only the check knows (`seen`)
 
 
@@ -89,6 +107,11 @@ class Failure(Exception):
         self.expected = expected  # what should have come, cut for reading, or ""
         self.exchange = exchange  # the bytes both ways, as a person reads them
         self.evidence = Evidence()
+
+    def shown(self, seen: Seen | None) -> Failure:
+        """This failure, with what strace saw of it."""
+        self.evidence.seen = seen
+        return self
 
     def seen(self, **words: str | Iterable[str]) -> Failure:
         """This failure, with facts that only its check knows: name=word, or several."""

@@ -28,11 +28,14 @@ from .told import Moment
 from .tree import Tree
 from .vigil import Vigil
 
-PATIENCE_S = 1.0  # of the second run: a tenth of the first one's
+PATIENCE_S = 0.4  # of the second run: a busy loop is one after 0.08 s of CPU time
+START_S = 3.0  # for a server to listen, on a busy machine
 WAIT_S = 0.3  # for one event: a traced server that is right needs a hundredth of that
+REPORT_S = 3.0  # for a sanitizer, which looks up its lines when the program has crashed
 LIMIT_S = 1.2  # for one check; then its server is killed, and nothing is shown
 LEAST_S = 0.4  # what must be left for one to be begun
 BUDGET_S = 1.8  # for all that is run again in one grading
+MOST_OF_LOG = 1 << 20  # bytes of its beginning, and of its end
 # Besides what evidence.py looks at, with the time of each call: what ends a connection, or the program.
 _MORE = ("close", "shutdown", "exit_group", "getpeername", "io_setup", "io_destroy", "eventfd2", "fstat", "newfstatat",
          "stat", "statx")  # fmt: skip
@@ -58,23 +61,25 @@ class Second:
 class _ShortVigil(Vigil):
     """Gives up soon: that waiting is in vain was found out in the first run."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, seconds: float, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]
-        self._end = time.monotonic() + WAIT_S
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
 
     def look(self, under_way: Callable[[], bool] = lambda: False) -> str:
-        return super().look(under_way) or (f"not in {WAIT_S:g} s" if time.monotonic() > self._end else "")
+        return super().look(under_way) or (f"not in {self._seconds:g} s" if time.monotonic() > self._end else "")
 
 
 @dataclass
 class _ShortBench(Bench):
-    """A bench that waits briefly, and whose servers can all be ended from another thread."""
+    """A bench that waits `wait_s` seconds for an event, and whose servers can all be ended from another thread."""
 
+    wait_s: float = 0.0
     servers: list[BoxedServer] = field(default_factory=list)
     late: threading.Event = field(default_factory=threading.Event)
 
     def vigil(self) -> Vigil:
-        return _ShortVigil(self.server, self.patience, self.tally)
+        return _ShortVigil(self.wait_s, self.server, self.patience, self.tally)
 
     @contextlib.contextmanager
     def start(self, **options: Any) -> Iterator[Bench]:
@@ -109,10 +114,10 @@ class Retracer:
         self._looked_at_a_crash = True
         if (program := self._launcher.builds.sanitized()) is None:
             return None
-        launcher = sanitizer.launcher(replace(self._launcher.of(program), only_explains=True)).patient(PATIENCE_S)
-        bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, verdict.check.id, PATIENCE_S)
+        launcher = sanitizer.launcher(replace(self._launcher.of(program), only_explains=True)).patient(START_S)
+        bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, verdict.check.id, wait_s=REPORT_S)
         with contextlib.suppress(Trouble, OSError):
-            _run(verdict.check, bench, LIMIT_S)
+            _run(verdict.check, bench, REPORT_S)
         found = [finding for server in bench.servers if (finding := sanitizer.finding(server)) and finding.place]
         return found[0] if found else None
 
@@ -126,15 +131,23 @@ class Retracer:
             log = Path(folder) / "strace"
             # A filter for strace would not see the calls that the warden's filter has taken: then it looks at all.
             tracer = [word for word in _TRACER if word != "--seccomp-bpf" or not facts.gathered(first).faults]
-            launcher = self._launcher.traced(*tracer, "-o", str(log)).patient(PATIENCE_S)
+            launcher = self._launcher.traced(*tracer, "-o", str(log)).patient(START_S)
             launcher = replace(launcher, only_explains=True)
-            bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, check.id, PATIENCE_S)
+            bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, check.id, PATIENCE_S, wait_s=WAIT_S)
             with contextlib.suppress(Trouble, OSError):
                 second = _run(check, bench, limit)
                 if second is not None and _alike(first, second):
                     server = bench.servers[-1]
-                    return _told(second, parse(log.read_text(errors="replace"), server.command), server.site)
+                    return _told(second, parse(_beginning_and_end(log), server.command), server.site)
         return None
+
+
+def _beginning_and_end(log: Path) -> str:
+    """The log, without its middle where it is long: a busy loop fills it."""
+    data = log.read_bytes()
+    if len(data) > 2 * MOST_OF_LOG:
+        data = data[:MOST_OF_LOG].rpartition(b"\n")[0] + b"\n" + data[-MOST_OF_LOG:].partition(b"\n")[2]
+    return data.decode(errors="replace")
 
 
 def _tells_more(check: Check) -> bool:
@@ -161,8 +174,12 @@ def _run(check: Check, bench: _ShortBench, limit: float) -> Failure | None:
 
 
 def _alike(first: Failure, second: Failure) -> bool:
-    """Whether both failed at the same place of the same check, and the server looked alike from outside."""
-    return _site(first) == _site(second) and _outline(first) == _outline(second)
+    """Whether both failed at the same place of the same check, and the server looked alike from outside; or it ended
+    by itself in the same way: which of several clients that leave meets the moment is luck."""
+    ended = facts.gathered(second).ended
+    return _outline(first) == _outline(second) and _site(first) == _site(second) or (
+        ended != "" and ended == facts.gathered(first).ended
+    )
 
 
 def _site(failure: Failure) -> list[tuple[str, int]]:

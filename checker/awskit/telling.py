@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import facts, misconceptions, moments, source
+from . import calls, facts, misconceptions, moments, source
 from .model import Evidence, Verdict
 from .plain import clean, cut
-from .reply import Ending, Reply
+from .reply import Reply
 from .retrace import Second
 from .sanitizer import Finding
 from .told import BEFORE, SIDE, Cause, Difference, Frame, Moment, Told
@@ -80,7 +80,7 @@ def tell(
         moments=shown,
         moments_cut=left_out,
         moments_gap=gap,
-        traced=second is not None,
+        traced=second is not None or evidence.seen is not None,
         exchange=_text(verdict.exchange, 24),
         cause=_cause(facts.of(verdict) | (second.facts if second else {}), crash),
         frame=_frame(verdict, evidence, grading, crash),
@@ -124,6 +124,8 @@ def _difference(reply: Reply) -> Difference | None:
 
 def _moments(evidence: Evidence) -> list[Moment]:
     """What the failing connection's client did, or the last one's where it is not about one."""
+    if evidence.seen is not None:
+        return list(calls.moments_of(evidence.seen))
     transcript = facts.transcript_of(evidence)
     if transcript is None:
         return []
@@ -143,8 +145,8 @@ def _frame(verdict: Verdict, evidence: Evidence, grading: Grading, crash: Findin
     if evidence.place is not None:
         what = FOUND.get(evidence.finding, evidence.finding) or verdict.reason.rpartition(" error: ")[2]
         return source.frame(grading.source, grading.binary, evidence.place, what)
-    silent = evidence.reply is not None and evidence.reply.ending is Ending.SILENCE
-    if evidence.ended or not silent or not evidence.stack or (place := grading.locate(evidence.stack)) is None:
+    asleep = evidence.reply is not None and "sleeps" in evidence.reply.why
+    if evidence.ended or not asleep or not evidence.stack or (place := grading.locate(evidence.stack)) is None:
         return None
     calls = ", ".join(name for name in evidence.asleep if not name.startswith("epoll") and name != "running")
     return source.frame(grading.source, grading.binary, place, f"the call in which it waits: {calls}")

@@ -18,8 +18,9 @@ from pathlib import Path
 from . import procfs
 from .bench import KINDS, SMALL, Bench, request_bytes
 from .boxed import BoxedLauncher, BoxedServer, Program
-from .evidence import EPOLL_WAITS, STRACE, Call, Ledger, Trace, parse, without_loops
-from .model import Failure, Trouble
+from .evidence import EPOLL_WAITS, READS, STRACE, Call, Ledger, Trace, parse, without_loops
+from .model import Failure, Seen, Trouble
+from .transcript import Transcript
 
 LOOP_BYTES = 2 << 20  # of strace's log: ten thousand calls; a right server makes some ten until it sleeps
 
@@ -75,7 +76,7 @@ def witness(bench: Bench) -> Iterator[Witness]:
         raise Trouble("strace is not installed")
     with tempfile.TemporaryDirectory(prefix="awscheck-trace-") as folder:
         log = Path(folder) / "strace"
-        server = bench.launcher.traced(*STRACE, "-o", str(log)).start(bench.tree)
+        server = bench.launcher.traced(*STRACE, "-ttt", "-o", str(log)).start(bench.tree)
         try:
             yield Witness(replace(bench, server=server), server, log)
         finally:
@@ -90,6 +91,7 @@ class Served:
     port: int
     length: int
     failure: Failure | None = None
+    transcript: Transcript | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -103,6 +105,27 @@ class Run:
     waiting: list[Call] = field(default_factory=list)
     served: list[Served] = field(default_factory=list)
     trace: Trace = field(default_factory=lambda: Trace(()))
+
+    def seen(self, served: Served, culprit: Call | None) -> Seen | None:
+        """The request as a picture can show it. `culprit` is the call that is wrong."""
+        if served.transcript is None:
+            return None
+        calls = self._from(served)
+        if culprit is not None and culprit not in calls:  # the same file was served before
+            same = (call for call in calls if (call.name, call.opened) == (culprit.name, culprit.opened))
+            culprit = next(same, None)
+        return Seen(self.trace, served.transcript, self.site, culprit)
+
+    def _from(self, served: Served) -> tuple[Call, ...]:
+        """The calls from the accept of its client on."""
+        calls = self.trace.calls
+        return calls[next((at for at, call in enumerate(calls) if call.accepted == served.port), 0) :]
+
+    def reading(self, served: Served, *but: str) -> Call | None:
+        """The first call that read its file in another way than by these."""
+        path = f"{self.site}{served.target}"
+        return next((call for call in self._from(served)
+                     if call.name in READS and call.name not in but and path in call.paths), None)  # fmt: skip
 
     def ledger(self, served: Served) -> Ledger:
         """The books of one request."""
@@ -195,6 +218,6 @@ def _serve(seen: Witness, target: str) -> Served:
                     f"GET {target} under strace: {length:,} of {content.size:,} bytes of body",
                     expected="as much as without it",
                 )
-            return Served(target, client.port, length)
+            return Served(target, client.port, length, transcript=client.transcript)
     except Failure as failure:
         return Served(target, 0, 0, failure)
