@@ -29,6 +29,7 @@ from .results import ItemResult, Report
 from .retrace import Retracer
 from .rubric import Item, Rubric
 from .sandbox import Sandbox
+from .sanitizer import Finding
 from .schedule import BUDGET_S, WORKERS, Schedule, in_order, is_about_memory
 from .server import NoServer
 from .telling import Grading, tell
@@ -123,14 +124,18 @@ class Grader:
         retracer = None
         if self._program is not None and self.isolation.network:
             retracer = Retracer(self._launcher(), Tree(self.folder / "site-again", self.seed), self.seed)
-        # The most costly first: there is time for a few.
-        for name, (verdict, item) in sorted(failed.items(), key=lambda pair: -self._lost(pair[0])):
-            second = crash = None
+        # The most costly first: there is time for a few, and what a crash took is gone.
+        order = sorted(failed, key=lambda name: -self._lost(name))
+        crashes: dict[str, Finding | None] = {}
+        with contextlib.suppress(Exception):
+            crashes = {name: retracer.crash(failed[name][0]) for name in order} if retracer else {}
+        for name in order:
+            verdict, item = failed[name]
+            second = None
             with contextlib.suppress(Exception):
                 second = retracer.again(verdict) if retracer else None
-                crash = retracer.crash(verdict) if retracer else None
             with contextlib.suppress(Exception):
-                verdict.told = tell(verdict, grading, item, self._lost(name), second, crash)
+                verdict.told = tell(verdict, grading, item, self._lost(name), second, crashes.get(name))
 
     def _line_of(self, addresses: tuple[int, ...]) -> tuple[str, int, str] | None:
         """The place in the source of the first of these addresses of the program that has one."""
