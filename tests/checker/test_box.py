@@ -153,12 +153,13 @@ def test_there_is_loopback_and_no_other_network() -> None:
 
 
 def test_the_build_has_no_network_either_and_sees_no_more(tmp_path: Path) -> None:
-    (tmp_path / "Makefile").write_text("aws:\n\t@tail -n +3 /proc/net/dev; ls /; env\n")
+    (tmp_path / "Makefile").write_text("aws:\n\t@tail -n +3 /proc/net/dev; echo $$(ls /); env\n")
     text = awscheck("grade", tmp_path, "--only", 1).text
     shown = [line.partition("| ")[2] for line in text.splitlines() if "| " in line]
     assert [line.split()[0] for line in shown if ":" in line and "=" not in line] == ["lo:"]
-    assert "submission" in shown
-    assert not {"home", "root", "site", "var"} & set(shown)
+    words = " ".join(shown).split()
+    assert "submission" in words
+    assert not {"home", "root", "site", "var"} & set(words)
     assert not [line for line in shown if line.startswith("USER") or "SECRET" in line]
 
 
