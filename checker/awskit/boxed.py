@@ -149,6 +149,7 @@ class BoxedLauncher(Launcher):
     wrapper: tuple[str, ...] = ()
     tracer: tuple[str, ...] = ()
     builds: Builds | None = None  # the same submission built otherwise, for checks of its memory
+    arguments: tuple[str, ...] = ()  # a submission has none where it is judged
     only_explains: bool = False  # what is seen is no evidence: it may be the warden's work
 
     def start(
@@ -211,6 +212,11 @@ class BoxedLauncher(Launcher):
         """The same with `tracer` before all, outside of the box."""
         return replace(self, tracer=tracer)
 
+    def asking(self, *arguments: str) -> BoxedLauncher:
+        """The same with arguments for the program: only for a run that explains."""
+        assert self.only_explains, "a submission is judged without arguments"
+        return replace(self, arguments=arguments)
+
     def _spawn(
         self,
         tree: Tree,
@@ -225,7 +231,7 @@ class BoxedLauncher(Launcher):
             limits = replace(limits, memory_bytes=None, memory_in_all=3072 * MIB)
         command = f"{folder.inside}/{self.program.binary}"
         process = self.sandbox.spawn(
-            [*self.wrapper, command],
+            [*self.wrapper, command, *self.arguments],
             (folder, site),
             site.inside,
             limits,

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from . import states
 from .evidence import EPOLL_WAITS, RECEIVES, SENDS, Call, Trace
 from .facts import Facts
 from .model import Evidence, Seen
@@ -36,7 +37,8 @@ def of_connection(trace: Trace, transcript: Transcript, site: str, evidence: Evi
     if evidence.ended and trace.calls[-1] not in chosen:  # whoever it was about: it may have ended the server
         chosen.append(trace.calls[-1])
     wrong = _wrong(chosen, trace, evidence)
-    return [_moment(run, any(call is wrong for call in run)) for run in _runs(chosen)]
+    after = states.after(chosen, trace, transcript.port)
+    return [_moment(run, any(call is wrong for call in run), after.get(run[-1].at, "")) for run in _runs(chosen)]
 
 
 def moments_of(seen: Seen) -> list[Moment]:
@@ -103,7 +105,7 @@ def _runs(calls: Iterable[Call]) -> list[list[Call]]:
     return [part for run in runs for part in ([run] if len(run) > 2 else [[call] for call in run])]
 
 
-def _moment(run: list[Call], wrong: bool) -> Moment:
+def _moment(run: list[Call], wrong: bool, state: str) -> Moment:
     call = run[-1] if wrong else run[0]
     times = f", {len(run):,} times" if len(run) > 1 else ""
     moved = sum(max(0, one.result or 0) for one in run) if call.name in (*SENDS, *RECEIVES, "pread64") else 0
@@ -114,7 +116,7 @@ def _moment(run: list[Call], wrong: bool) -> Moment:
     else:
         result = "" if call.result is None or call.result < 0 else f"{moved if moved else call.result:,}"
     name = _NAMES.get(call.name, call.name)
-    return Moment(run[0].at, "server", name, short(_arguments(call) + times), result, moved, "", wrong)
+    return Moment(run[0].at, "server", name, short(_arguments(call) + times), result, moved, state, wrong)
 
 
 def _arguments(call: Call) -> str:

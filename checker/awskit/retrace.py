@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import calls, facts, moments, sanitizer
+from . import calls, facts, moments, sanitizer, states
 from .bench import Bench
 from .boxed import BoxedLauncher, BoxedServer
 from .evidence import STRACE, Trace, parse
@@ -132,13 +132,14 @@ class Retracer:
             # A filter for strace would not see the calls that the warden's filter has taken: then it looks at all.
             tracer = [word for word in _TRACER if word != "--seccomp-bpf" or not facts.gathered(first).faults]
             launcher = self._launcher.traced(*tracer, "-o", str(log)).patient(START_S)
-            launcher = replace(launcher, only_explains=True)
+            launcher = states.telling(replace(launcher, only_explains=True))
             bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, check.id, PATIENCE_S, wait_s=WAIT_S)
             with contextlib.suppress(Trouble, OSError):
                 second = _run(check, bench, limit)
                 if second is not None and _alike(first, second):
                     server = bench.servers[-1]
-                    return _told(second, parse(_beginning_and_end(log), server.command), server.site)
+                    text = states.without_data(_beginning_and_end(log))
+                    return _told(second, parse(text, server.command), server.site)
         return None
 
 
