@@ -14,7 +14,7 @@ The drawing of the kit, arrows pointing down only:
           |               grade.py, schedule.py, results.py, rubric.py  (which check when, and what it is worth)
           |              /  \\  |
           |             /    telling.py, misconceptions.py, retrace.py  (why it failed: what a failure shows, and where)
-          |            /        facts.py, calls.py, moments.py, source.py, lines.py
+          |            /        facts.py, calls.py, states.py, moments.py, source.py, lines.py
           |           /      |
         checks/*.py     /   mechanism.py, witness.py, evidence.py  (what the kernel saw)
           |            /    memory.py, sanitizer.py, valgrind.py, builds.py  (what is wrong with its memory)
