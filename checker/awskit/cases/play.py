@@ -17,9 +17,9 @@ from .. import procfs
 from ..bench import Bench, request_bytes
 from ..client import Client
 from ..model import Failure, Outcome, Trouble
-from ..reply import Ending, Reply
+from ..reply import Reply
 from ..transcript import Transcript
-from ..tree import Content
+from .answers import Line, expect_end, judge, judge_head
 from .case import (
     Answer, Case, Change, ClientStep, Close, Compare, Connect, Get, HalfClose, Receive, Release, Remember, Reset, Send,
     ServerStep, Silence, Step, Wait, errno_of
@@ -93,18 +93,6 @@ def play(case: Case, target: Target) -> Played:
 
 
 @dataclass
-class _Line:
-    """One connection of a client: what was asked for on it, what the file was then, what was read ahead."""
-
-    client: Client
-    narrow: bool = False
-    asked: str = ""
-    content: Content | None = None
-    by_get: bool = False
-    ahead: list[bytes] = field(default_factory=list)
-
-
-@dataclass
 class Player:
     """Plays one case on one server. `stack` ends what is open at the end."""
 
@@ -112,7 +100,7 @@ class Player:
     bench: Bench
     stack: contextlib.ExitStack
     delivered: list[Delivered] = field(default_factory=list)
-    _clients: dict[str, list[_Line]] = field(default_factory=dict)
+    _clients: dict[str, list[Line]] = field(default_factory=dict)
     _figures: dict[str, int] = field(default_factory=dict)
     _stopped: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -132,14 +120,14 @@ class Player:
         if self.case.all_faults and not self.case.may_miss:
             self.bench.expect_delivered()
 
-    def lines(self) -> Iterator[_Line]:
+    def lines(self) -> Iterator[Line]:
         """All connections, in the order of the clients."""
         for lines in self._clients.values():
             yield from lines
 
     # -- clients ------------------------------------------------------------------------------------------------------
 
-    def _of(self, step: ClientStep) -> list[_Line]:
+    def _of(self, step: ClientStep) -> list[Line]:
         """The connections of the step's client, made if it has none yet."""
         if step.client not in self._clients:
             self._open(step.client, 1, 0)
@@ -149,7 +137,7 @@ class Player:
         lines = self._clients[name] = []
         for _ in range(count):
             client = self.stack.enter_context(self.bench.connect(rcvbuf=receive_buffer or None))
-            lines.append(_Line(client, bool(receive_buffer)))
+            lines.append(Line(client, bool(receive_buffer)))
 
     def _connect(self, step: Connect) -> None:
         self._open(step.client, step.count, step.receive_buffer)
@@ -177,58 +165,15 @@ class Player:
             line.ahead.clear()
             reply = line.client.read_head()
             if step.head_only:
-                self._judge_head(step, line, reply)
+                judge_head(self.bench, step, line, reply)
                 continue
             if step.ends == "server":
-                self._expect_end(line.client, reply)
+                expect_end(self.bench, line.client, reply)
             line.client.read_body(reply, content if reply.status == 200 else None)
             tree = self.bench.tree.as_it_was(target, content) if content else self.bench.tree
-            self._judge(replace(self.bench, tree=tree), step, line, reply, target if content else "")
+            judge(replace(self.bench, tree=tree), step, line, reply, target if content else "")
             if content and reply.status == 200 and step.expected == 200:
                 self.delivered.append(Delivered(target, content.size, line.client.port))
-
-    def _expect_end(self, client: Client, reply: Reply) -> None:
-        """All that was announced comes, and when the server goes to sleep then, it has closed the connection: one that
-        does so by a timer, or when the client does, has not."""
-        body = client.receive_exactly(reply.head.content_length or 0 if reply.head else 0)
-        self.bench.wait_idle("the answer has come whole")
-        if not client.has_answer():
-            self.bench.fail(
-                reply,
-                "the answer came whole, the server sleeps, and the connection is open",
-                got=Ending.OPEN.value,
-                expected="the connection is closed by the server (FIN) after its one answer",
-            )
-        client.push_back(body)
-
-    def _judge_head(self, step: Answer, line: _Line, reply: Reply) -> None:
-        done = f"the head of the answer to {line.asked or 'what was sent'}"
-        if isinstance(step.expected, int) and reply.status != step.expected:
-            self.bench.fail(reply, f"{done}: {reply.outline()}", expected=f"status {step.expected}")
-        self.bench.expect_answer(reply, done)
-        _expect_head(self.bench, step, reply, done)
-
-    def _judge(self, bench: Bench, step: Answer, line: _Line, reply: Reply, target: str) -> None:
-        """`target`: of the file that a 200 must bring, or ""."""
-        done = f"the answer to {line.asked or 'what was sent'}"
-        if step.never and (kept := self.bench.tree.content(step.never)):
-            bench.expect_nothing_of(reply, kept.read(0, 32), done)
-        if step.expected == "refused":
-            bench.expect_refusal(reply, done)
-        elif step.expected == "any":
-            bench.expect_answer(reply, done)
-        elif step.expected == "part":
-            _expect_part(bench, reply, done)
-        elif step.expected == 200 and target:
-            (bench.expect_equal if step.ends == "any" else bench.expect_file)(reply, target)
-        else:
-            if reply.status != step.expected:
-                bench.fail(reply, f"{done}: {reply.outline()}", expected=f"status {step.expected}")
-            if step.ends != "any":
-                bench.expect_closed(reply, done)
-            if line.by_get:
-                bench.expect_whole(reply, done)
-        _expect_head(bench, step, reply, done)
 
     def _silence(self, step: Silence) -> None:
         lines = self._of(step)
@@ -338,29 +283,6 @@ class Player:
                 got=f"{self._figure(step.figure):,}",
                 expected=f"at most {most:,}",
             ) from failure
-
-
-def _expect_part(bench: Bench, reply: Reply, done: str) -> None:
-    """Bytes of the file and no others, and then the end: of an answer that cannot be completed."""
-    if reply.ending not in (Ending.FIN, Ending.RST):
-        bench.fail(reply, f"{done}: {reply.outline()}", expected="the end of the connection")
-    if reply.difference is not None:
-        bench.fail(reply, f"{done}: {reply.outline()}", expected="no bytes but those of the file")
-
-
-def _expect_head(bench: Bench, step: Answer, reply: Reply, done: str) -> None:
-    """What the step asks of the fields, and of the grammar."""
-    for name, value in step.fields:
-        got = reply.head.field(name) if reply.head else None
-        if got is None or got.lower() != value.lower():
-            shown = "missing" if got is None else repr(got)
-            bench.fail(reply, f"{done}: {name} is {shown}", got=str(got), expected=f"{name}: {value}")
-    if step.grammar:
-        faults = "; ".join(reply.head.faults) if reply.head else reply.outline()
-        if reply.head and ": " in reply.head.reason:
-            faults = f"a field stands in the status line, whose reason is {reply.head.reason!r}"
-        if faults:
-            bench.fail(reply, f"{done}: {faults}", expected="a head by the grammar of RFC 9112")
 
 
 _DO: dict[type[Step], Callable[[Player, Any], None]] = {

@@ -1,0 +1,92 @@
+"""What a case expects of an answer, and what is said of one that is otherwise. The words are judge.py's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..bench import Bench
+from ..client import Client
+from ..reply import Ending, Reply
+from ..tree import Content
+from .case import Answer
+
+
+@dataclass
+class Line:
+    """One connection of a client: what was asked for on it, what the file was then, what was read ahead."""
+
+    client: Client
+    narrow: bool = False
+    asked: str = ""
+    content: Content | None = None
+    by_get: bool = False
+    ahead: list[bytes] = field(default_factory=list)
+
+
+def expect_end(bench: Bench, client: Client, reply: Reply) -> None:
+    """All that was announced comes, and when the server goes to sleep then, it has closed the connection: one that
+    does so by a timer, or when the client does, has not."""
+    body = client.receive_exactly(reply.head.content_length or 0 if reply.head else 0)
+    bench.wait_idle("the answer has come whole")
+    if not client.has_answer():
+        bench.fail(
+            reply,
+            "the answer came whole, the server sleeps, and the connection is open",
+            got=Ending.OPEN.value,
+            expected="the connection is closed by the server (FIN) after its one answer",
+        )
+    client.push_back(body)
+
+
+def judge_head(bench: Bench, step: Answer, line: Line, reply: Reply) -> None:
+    done = f"the head of the answer to {line.asked or 'what was sent'}"
+    if isinstance(step.expected, int) and reply.status != step.expected:
+        bench.fail(reply, f"{done}: {reply.outline()}", expected=f"status {step.expected}")
+    bench.expect_answer(reply, done)
+    _expect_head(bench, step, reply, done)
+
+
+def judge(bench: Bench, step: Answer, line: Line, reply: Reply, target: str) -> None:
+    """`target`: of the file that a 200 must bring, or ""."""
+    done = f"the answer to {line.asked or 'what was sent'}"
+    if step.never and (kept := bench.tree.content(step.never)):
+        bench.expect_nothing_of(reply, kept.read(0, 32), done)
+    if step.expected == "refused":
+        bench.expect_refusal(reply, done)
+    elif step.expected == "any":
+        bench.expect_answer(reply, done)
+    elif step.expected == "part":
+        _expect_part(bench, reply, done)
+    elif step.expected == 200 and target:
+        (bench.expect_equal if step.ends == "any" else bench.expect_file)(reply, target)
+    else:
+        if reply.status != step.expected:
+            bench.fail(reply, f"{done}: {reply.outline()}", expected=f"status {step.expected}")
+        if step.ends != "any":
+            bench.expect_closed(reply, done)
+        if line.by_get:
+            bench.expect_whole(reply, done)
+    _expect_head(bench, step, reply, done)
+
+
+def _expect_part(bench: Bench, reply: Reply, done: str) -> None:
+    """Bytes of the file and no others, and then the end: of an answer that cannot be completed."""
+    if reply.ending not in (Ending.FIN, Ending.RST):
+        bench.fail(reply, f"{done}: {reply.outline()}", expected="the end of the connection")
+    if reply.difference is not None:
+        bench.fail(reply, f"{done}: {reply.outline()}", expected="no bytes but those of the file")
+
+
+def _expect_head(bench: Bench, step: Answer, reply: Reply, done: str) -> None:
+    """What the step asks of the fields, and of the grammar."""
+    for name, value in step.fields:
+        got = reply.head.field(name) if reply.head else None
+        if got is None or got.lower() != value.lower():
+            shown = "missing" if got is None else repr(got)
+            bench.fail(reply, f"{done}: {name} is {shown}", got=str(got), expected=f"{name}: {value}")
+    if step.grammar:
+        faults = "; ".join(reply.head.faults) if reply.head else reply.outline()
+        if reply.head and ": " in reply.head.reason:
+            faults = f"a field stands in the status line, whose reason is {reply.head.reason!r}"
+        if faults:
+            bench.fail(reply, f"{done}: {faults}", expected="a head by the grammar of RFC 9112")
