@@ -19,7 +19,7 @@ Facts = dict[str, frozenset[str]]
 
 # All that there are; misconceptions.toml says what each is.
 NAMES = frozenset({
-    "check", "reason", "ended", "asleep", "answer", "ending", "side", "body", "came", "missing", "size", "mixed",
+    "check", "reason", "ended", "asleep", "answer", "ending", "side", "body", "bytes", "came", "missing", "size", "mixed",
     "length", "field", "status_line", "kind", "method", "target", "version", "request", "pieces", "over", "cut",
     "client", "fault", "left_open", "finding", "in", "port", "flags", "read_by", "submitted", "reported",
 })  # fmt: skip
@@ -110,6 +110,8 @@ def _of_reply(reply: Reply) -> Iterator[tuple[str, str]]:
         yield from _of_headless(reply)
     if reply.wanted is not None:
         yield from _of_body(reply)
+    elif reply.head is not None:
+        yield "bytes", "some" if reply.length else "none"
 
 
 def _first_cut(transcript: Transcript) -> str:

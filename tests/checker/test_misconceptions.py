@@ -112,6 +112,20 @@ def test_a_cause_needs_its_evidence_whole() -> None:
         assert (cause.id if cause else None) == expected, more
 
 
+@pytest.mark.parametrize(
+    "observation",
+    [
+        {"answer": "404", "bytes": "none", "ending": "fin"},  # always 404
+        {"answer": "200", "body": "none", "came": "0", "length": ["too small", "as announced"], "ending": "fin"},
+        {"answer": "200", "body": "too long", "came": "twice", "length": ["too large", "as announced"], "ending": "fin"},
+    ],
+    ids=["always 404", "always an empty 200", "the same for everybody"],
+)
+def test_a_server_that_does_nothing_has_no_misconception(observation: dict[str, Any]) -> None:
+    for check in ("static.small_received", "dynamic.small_received"):
+        assert recognise(_facts({"check": check, "ended": "no", "kind": "static"} | observation)) is None
+
+
 def test_an_entry_that_is_not_well_formed_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole = 'id = "x"\nname = "n"\nsentences = ["s."]\nread = ["r"]\ndefects = []\n'
     table_file = tmp_path / "misconceptions.toml"
