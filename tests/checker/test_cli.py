@@ -174,3 +174,25 @@ def test_a_taken_port_is_the_machines_trouble(tmp_path: Path) -> None:
     assert graded.code == 3
     assert "port 8888 is taken" in graded.errors
     assert graded.results is None
+
+
+def test_what_a_student_may_see_is_written_by_itself(tmp_path: Path) -> None:
+    rubric = tmp_path / "own.toml"
+    rubric.write_text(
+        'title = "Own"\ntotal = 3\n[groups]\nopen = 1\nlater = {points = 2, visibility = "after_due_date"}\n'
+        '[[item]]\ngroup = "open"\npoints = 1\nchecks = ["build.executable"]\n'
+        '[[item]]\ngroup = "later"\nname = "the later one"\npoints = 2\nchecks = ["static.small_equal"]\n'
+    )
+    seen = {}
+    for stage in ("before_due_date", "after_due_date"):
+        out = tmp_path / stage
+        assert awscheck("grade", BROKEN, "--rubric", rubric, "--seed", 1, "--out", out, "--stage", stage).code == 1
+        assert "the later one" in (out / "report.txt").read_text()
+        tests = json.loads((out / "results.json").read_text())["tests"]
+        assert [test["visibility"] for test in tests] == ["visible", "after_due_date"]
+        seen[stage] = [(out / "student" / name).read_text() for name in ("report.txt", "page.html")]
+    for text in seen["before_due_date"]:
+        assert "the later one" not in text and "static.small_equal" not in text
+        assert "1 item is not shown here" in text
+    for text in seen["after_due_date"]:
+        assert "the later one" in text or "small static file is equal" in text
