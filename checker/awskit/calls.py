@@ -105,7 +105,7 @@ def _runs(calls: Iterable[Call]) -> list[list[Call]]:
     return [part for run in runs for part in ([run] if len(run) > 2 else [[call] for call in run])]
 
 
-def _moment(run: list[Call], wrong: bool, state: str) -> Moment:
+def _moment(run: list[Call], wrong: bool, state: str = "") -> Moment:
     call = run[-1] if wrong else run[0]
     times = f", {len(run):,} times" if len(run) > 1 else ""
     moved = sum(max(0, one.result or 0) for one in run) if call.name in (*SENDS, *RECEIVES, "pread64") else 0

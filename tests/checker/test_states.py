@@ -7,8 +7,11 @@ from pathlib import Path
 from grading import ROOT
 
 from awskit.boxed import Program
+from awskit.calls import moments_of
 from awskit.evidence import Call, parse
+from awskit.model import Seen
 from awskit.states import FILE, after, says_states, without_data
+from awskit.transcript import Transcript
 
 PEER = "<TCP:[127.0.0.1:8888->127.0.0.1:{port}]>"
 LOG = f"""
@@ -55,3 +58,11 @@ def test_our_own_server_is_known_by_its_help(tmp_path: Path) -> None:
     for text, ours in ((options.read_bytes(), True), (b"\x7fELF", False)):
         (tmp_path / "aws").write_bytes(text)
         assert says_states(Program(tmp_path, "aws")) is ours
+
+
+def test_calls_of_one_who_says_no_states_are_told_without() -> None:
+    trace = parse(without_data(LOG), "/submission/aws")
+    (culprit,) = [call for call in trace.calls if call.name == "recvfrom"]
+    seen = Seen(trace, Transcript(4000, 99.0), "/site", culprit)
+    told = [(moment.call, moment.state, moment.wrong) for moment in moments_of(seen) if moment.side == "server"]
+    assert told[:2] == [("accept4", "", False), ("recv", "", True)]
