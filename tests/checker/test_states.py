@@ -63,6 +63,8 @@ def test_our_own_server_is_known_by_its_help(tmp_path: Path) -> None:
 def test_calls_of_one_who_says_no_states_are_told_without() -> None:
     trace = parse(without_data(LOG), "/submission/aws")
     (culprit,) = [call for call in trace.calls if call.name == "recvfrom"]
-    seen = Seen(trace, Transcript(4000, 99.0), "/site", culprit)
+    transcript = Transcript(4000, 99.0)
+    transcript.closed()  # at this moment, long after
+    seen = Seen(trace, transcript, "/site", culprit)
     told = [(moment.call, moment.state, moment.wrong) for moment in moments_of(seen) if moment.side == "server"]
     assert told[:2] == [("accept4", "", False), ("recv", "", True)]
