@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
+import pytest
+
+from awskit.cases import shrink
+from awskit.cases.case import Answer, Case, Get, Send
+from awskit.cases.play import Played
 from awskit.cases.read import parse, read
+from awskit.model import Failure
 from bugs import SAMPLES
 from grading import awscheck
 
@@ -20,8 +27,8 @@ steps = [
     { client = "crowd", connect = 3 },
     { client = "crowd", get = "/static/a.dat" },
     { client = "crowd", answer = 200 },
-    { client = "one", send = "GET /static/a.dat HTTP/1.1\\r\\nHost: a\\r\\nX: y\\r\\n\\r\\n", split = [14, 30] },
-    { client = "one", answer = 200, file = "/static/a.dat" },
+    { client = "one", get = "/static/a.dat", split = [14, 30] },
+    { client = "one", answer = 200 },
 ]
 
 [files]
@@ -30,7 +37,7 @@ steps = [
 """
 
 
-def shrink(tmp_path: Path, *more: str, text: str = FAT) -> tuple[int, str, Path]:
+def shrunk(tmp_path: Path, *more: str, text: str = FAT) -> tuple[int, str, Path]:
     """Shrink it on a server that overwrites one piece of the target by the next; exit code, what was said, the case."""
     (tmp_path / "fat.toml").write_text(text)
     small = tmp_path / "small.toml"
@@ -40,28 +47,45 @@ def shrink(tmp_path: Path, *more: str, text: str = FAT) -> tuple[int, str, Path]
 
 
 def test_only_what_matters_is_left(tmp_path: Path) -> None:
-    code, said, small = shrink(tmp_path)
+    code, said, small = shrunk(tmp_path)
     assert code == 0, said
     case = read(small)
-    assert [type(step).__name__ for step in case.steps] == ["Send", "Answer"]
-    assert case.steps[0].data == b"GET /static/a.dat HTTP/1.1\r\n\r\n" and case.steps[0].split == (14,)
+    assert case.steps == (Get(client="one", target="/static/a.dat", split=(14,)), Answer(client="one", expected=200))
     assert case.files[0][1].size == 0 and len(case.files) == 1
     assert "removed: client crowd" in said and "steps 7 -> 2" in said and "no part of it can go" in said
     server = SAMPLES / "defect" / "url-piece-overwrites"
     assert [awscheck("replay", small, "--server", server).code, awscheck("replay", small).code] == [1, 0]
 
 
-def test_it_ends_when_the_time_is_over(tmp_path: Path) -> None:
-    code, said, small = shrink(tmp_path, "--seconds", "1")
-    assert code == 0 and "the time is over" in said, said
-    assert len(read(small).steps) < len(parse(FAT, "fat.toml").steps)
+def test_what_is_sent_loses_lines_and_runs_of_bytes_and_its_pieces_stay_where_they_were() -> None:
+    step = Send(data=b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", split=(5, 20, 27))
+    case = Case(title="a", about="b", rule="S4", steps=(step,))
+    smaller = [made.steps[0] for _, made in shrink._smaller_steps(case)]
+    assert Send(data=b"GET /a HTTP/1.1\r\n\r\n", split=(5, 17, 18)) in smaller  # without Host
+    assert Send(data=step.data, split=()) in smaller and Send(data=step.data, split=(5, 27)) in smaller
+    assert Send(data=step.data[:14], split=(5,)) in smaller  # without its second half
+    assert all(len(one.data) + len(one.split) < len(step.data) + len(step.split) for one in smaller)
+
+
+def test_it_ends_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock on which each look takes a second, and a server that fails whatever is left."""
+    clock = itertools.count()
+    monkeypatch.setattr(shrink.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(shrink, "play", lambda case, target: Played(case, Failure("no") if target == "bad" else None))
+    done = {}
+    for seconds in (4, 1000):
+        done[seconds] = shrink.Shrinking(parse(FAT, "fat.toml"), "bad", "good", seconds)
+        done[seconds].run()
+    assert (done[4].tried, done[4].in_time, len(done[4].removed)) == (3, False, 3)
+    assert done[1000].in_time and len(done[1000].case.steps) == 1
+    assert "the time is over" in shrink.told(parse(FAT, "fat.toml"), done[4])
 
 
 def test_a_case_that_holds_is_not_shrunk(tmp_path: Path) -> None:
-    code, said, small = shrink(tmp_path, text=FAT.replace("split = [14, 30]", "split = [30]"))
+    code, said, small = shrunk(tmp_path, text=FAT.replace("split = [14, 30]", "split = [30]"))
     assert code == 2 and "it holds on" in said and not small.exists()
 
 
 def test_a_case_that_is_wrong_itself_is_not_shrunk(tmp_path: Path) -> None:
-    code, said, small = shrink(tmp_path, text=FAT.replace("answer = 200", "answer = 201"))
+    code, said, small = shrunk(tmp_path, text=FAT.replace("answer = 200", "answer = 201"))
     assert code == 2 and "it fails on the reference, too" in said and not small.exists()

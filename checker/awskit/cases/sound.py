@@ -26,6 +26,8 @@ READ_IN_ALL = 4096 * MIB  # bytes of answers
 
 def expect_sound(case: Case) -> None:
     """Bad if the case as a whole cannot be, with the place in it."""
+    if not case.steps:
+        raise Bad("one step at least", ("steps",))
     _expect_tree(case)
     for number, fault in enumerate(case.faults):
         if isinstance(fault, Refuse) and fault.error == "EAGAIN" and fault.calls in ("getevents", "wait"):
