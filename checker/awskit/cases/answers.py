@@ -23,10 +23,11 @@ class Line:
     ahead: list[bytes] = field(default_factory=list)
 
 
-def expect_end(bench: Bench, client: Client, reply: Reply) -> None:
-    """All that was announced comes, and when the server goes to sleep then, it has closed the connection: one that
-    does so by a timer, or when the client does, has not."""
-    body = client.receive_exactly(reply.head.content_length or 0 if reply.head else 0)
+def expect_end(bench: Bench, client: Client, reply: Reply, most: int) -> None:
+    """All that was announced comes (`most` bytes of it are waited for), and when the server goes to sleep then, it has
+    closed the connection: one that does so by a timer, or when the client does, has not."""
+    announced = reply.head.content_length or 0 if reply.head else 0
+    body = client.receive_exactly(min(announced, most))
     bench.wait_idle("the answer has come whole")
     if not client.has_answer():
         bench.fail(
@@ -39,6 +40,7 @@ def expect_end(bench: Bench, client: Client, reply: Reply) -> None:
 
 
 def judge_head(bench: Bench, step: Answer, line: Line, reply: Reply) -> None:
+    """What the step expects of the head, of which alone is known."""
     done = f"the head of the answer to {line.asked or 'what was sent'}"
     if isinstance(step.expected, int) and reply.status != step.expected:
         bench.fail(reply, f"{done}: {reply.outline()}", expected=f"status {step.expected}")
@@ -47,7 +49,7 @@ def judge_head(bench: Bench, step: Answer, line: Line, reply: Reply) -> None:
 
 
 def judge(bench: Bench, step: Answer, line: Line, reply: Reply, target: str) -> None:
-    """`target`: of the file that a 200 must bring, or ""."""
+    """What the step expects of the answer. `target`: of the file that a 200 must bring, or ""."""
     done = f"the answer to {line.asked or 'what was sent'}"
     if step.never and (kept := bench.tree.content(step.never)):
         bench.expect_nothing_of(reply, kept.read(0, 32), done)

@@ -150,6 +150,7 @@ class _Script:
         self._counts = {step.client: step.count for step in case.steps if isinstance(step, Connect)}
         self._asked: dict[str, str] = {}
         self._before: dict[str, str] = {}  # the variable that has what a client's file was when it asked
+        self._by_get: set[str] = set()
         self._opened: set[str] = set()
         self._lines: list[str] = []
 
@@ -188,6 +189,8 @@ class _Script:
         if isinstance(step, Send | Get):
             data = step.data if isinstance(step, Send) else request_bytes(step.target)
             cuts = f", tuple(range(1, {len(data)}))" if step.each else f", {step.split!r}" if step.split else ""
+            if data.startswith(b"GET "):
+                self._by_get.add(step.client)
             if isinstance(step, Get):
                 self._asked[step.client] = step.target
                 self._before.pop(step.client, None)
@@ -224,7 +227,8 @@ class _Script:
             return [*lines, f"expect_part({one}, {right})"]
         if step.expected == 200 and file and not file.sparse:
             return [*lines, f"expect_file({one}, {target!r}, {right}{ends})"]
-        return [*lines, f"expect_status({one}, {step.expected}{ends})"]
+        whole = "" if step.client in self._by_get else ", whole=False"
+        return [*lines, f"expect_status({one}, {step.expected}{ends}{whole})"]
 
     def _other(self, step: object) -> list[str]:
         """What is no client's."""

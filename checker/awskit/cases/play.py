@@ -29,6 +29,7 @@ from .target import Target
 from .write import step_text
 
 CLOSE_WAIT = 0x08  # of include/net/tcp_states.h: the client has closed, the server has not
+SHORT = 64 * 1024  # bytes of an answer that is no file: the text of a 404
 LOOKS = 8  # a figure that stays for so many looks has settled
 
 
@@ -168,7 +169,7 @@ class Player:
                 judge_head(self.bench, step, line, reply)
                 continue
             if step.ends == "server":
-                expect_end(self.bench, line.client, reply)
+                expect_end(self.bench, line.client, reply, content.size if content else SHORT)
             line.client.read_body(reply, content if reply.status == 200 else None)
             tree = self.bench.tree.as_it_was(target, content) if content else self.bench.tree
             judge(replace(self.bench, tree=tree), step, line, reply, target if content else "")

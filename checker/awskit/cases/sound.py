@@ -22,6 +22,7 @@ TREE_MOST = 1024 * MIB  # of all files, sparse ones left out
 CONNECTIONS_MOST = 1000
 SENT_IN_ALL = 16 * MIB
 READ_IN_ALL = 4096 * MIB  # bytes of answers
+KEPT_IN_ALL = 256 * MIB  # bytes that are read ahead of them, and kept
 
 
 def expect_sound(case: Case) -> None:
@@ -87,6 +88,7 @@ class _Script:
     stopped: bool = False
     sent: int = 0
     to_read: int = 0
+    kept: int = 0
 
     def check(self) -> None:
         """Bad at the first step that cannot be done."""
@@ -154,6 +156,12 @@ class _Script:
         if self.to_read > READ_IN_ALL:
             raise Bad(f"answers of more than {READ_IN_ALL:,} bytes in all may come; head_only, or smaller files")
 
+    def _receive(self, step: Receive) -> None:
+        self._running()
+        self.kept += step.count * self.sizes[step.client]
+        if self.kept > KEPT_IN_ALL:
+            raise Bad(f"more than {KEPT_IN_ALL:,} bytes in all are read ahead", ("receive",))
+
     def _change(self, step: Change) -> None:
         if self.case.file(step.file) is None:
             raise Bad(f"{step.file} is no file of the tree", ("change",))
@@ -199,7 +207,7 @@ _LOOKS: dict[type, Callable[[_Script, Any], None]] = {
     ServerStep: _Script._server,
     Compare: _Script._compare,
     Remember: _Script._remember,
-    Receive: _Script._running,
+    Receive: _Script._receive,
     Wait: _Script._wait,
     HalfClose: _Script._half_close,
     Silence: _Script._running,
