@@ -34,7 +34,7 @@ def cut(text: str, lines: int = LINES, width: int = WIDTH) -> list[str]:
     out is not looked at: gigabytes cost nothing."""
     text = text.strip("\n")
     count = text.count("\n") + 1
-    if count > lines:
+    if count > lines + 1:  # saying so takes a line, too
         half = lines // 2
         begin, end = text.split("\n", half)[:half], text.rsplit("\n", half)[-half:]
         found = [*begin, f"[… {count - 2 * half} lines left out …]", *end]

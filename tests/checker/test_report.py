@@ -191,7 +191,8 @@ def test_long_text_is_cut_in_the_middle_and_says_so() -> None:
     assert lines[0] == "0"
     assert lines[-1] == "999"
     assert lines[LINES // 2] == f"[… {1000 - LINES} lines left out …]"
-    assert cut("\n0\n1\n2\n3\n4\n", lines=4) == ["0", "1", "[… 1 lines left out …]", "3", "4"]
+    assert cut("\n0\n1\n2\n3\n4\n", lines=4) == ["0", "1", "2", "3", "4"]
+    assert cut("\n0\n1\n2\n3\n4\n5\n", lines=4) == ["0", "1", "[… 2 lines left out …]", "4", "5"]
     assert line("one\x1b\ntwo") == "one\\x1b […]"
     assert line("onetwo\n", 3) == "one [… 3 more]"
     assert cut("x" * (WIDTH + 7)) == ["x" * WIDTH + " [… 7 more]"]
