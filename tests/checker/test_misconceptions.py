@@ -117,7 +117,7 @@ def test_a_cause_needs_its_evidence_whole() -> None:
     [
         {"answer": "404", "bytes": "none", "ending": "fin"},  # always 404
         {"answer": "200", "body": "none", "came": "0", "length": ["too small", "as announced"], "ending": "fin"},
-        {"answer": "200", "body": "too long", "came": "twice", "length": ["too large", "as announced"], "ending": "fin"},
+        {"answer": "200", "body": "too long", "came": "twice", "length": ["too large", "as announced"]},
     ],
     ids=["always 404", "always an empty 200", "the same for everybody"],
 )

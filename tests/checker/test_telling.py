@@ -202,6 +202,16 @@ def test_a_failure_is_run_again_to_show_the_servers_calls(tmp_path: Path, monkey
     assert {"connect", "send", "receive", "pause", "end"} <= {m.call for m in told.moments if m.side == "client"}
 
 
+def test_a_request_that_strace_judged_is_shown_as_it_was_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = _told("read-and-send", "mechanism.sendfile", tmp_path, monkeypatch).told
+    assert told is not None and told.traced
+    (wrong,) = [moment for moment in told.moments if moment.wrong]
+    assert (wrong.side, wrong.call) == ("server", "pread") and "/static/small00.dat" in wrong.text
+    assert [moment.call for moment in told.moments if moment.side == "client"][0] == "connect"
+
+
 def test_a_fault_is_told_with_the_call_that_it_hit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = _told("first-sendfile-must-succeed", "cuts.sendfile_again", tmp_path, monkeypatch).told
     assert told is not None and told.traced
