@@ -134,8 +134,10 @@ class Grader:
             second = None
             with contextlib.suppress(Exception):
                 second = retracer.again(verdict) if retracer else None
-            with contextlib.suppress(Exception):
+            try:
                 verdict.told = tell(verdict, grading, item, self._lost(name), second, crashes.get(name))
+            except Exception as error:  # noqa: BLE001: a mistake of ours, which is told and costs nothing
+                verdict.notes += (f"this failure could not be explained: {type(error).__name__}: {error}",)
 
     def _line_of(self, addresses: tuple[int, ...]) -> tuple[str, int, str] | None:
         """The place in the source of the first of these addresses of the program that has one."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import known
-from awskit import facts, plain, report, retrace, rubric, source, stack, telling
+from awskit import facts, grade, plain, report, retrace, rubric, source, stack, telling
 from awskit.grade import CHECKS, Grader
 from awskit.isolation import Isolation
 from awskit.lines import line_of
@@ -227,3 +227,18 @@ def test_the_line_of_a_crash_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (told.frame.file, told.frame.function) == ("aws.c", "percent_decode")
     assert told.frame.what == "AddressSanitizer: heap-buffer-overflow"
     assert [moment.call for moment in told.moments if moment.side == "kernel"] == ["SIGABRT"]
+
+
+def test_a_mistake_of_ours_costs_an_explanation_and_no_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(grade, "tell", mistaken)
+    sample = next(sample for sample in known.samples() if sample.path.name == "does-not-compile")
+    with working_folder(None) as place:
+        items = rubric.load("full", CHECKS).only(["build.executable"])
+        result = Grader(sample.unfold(tmp_path), items, 1, Isolation.probe(), place).run()
+    (verdict,) = result.results[0].verdicts
+    assert verdict.outcome is Outcome.FAILED and verdict.told is None
+    assert "this failure could not be explained: KeyError: 'a mistake'" in verdict.notes
+    assert "make failed: aws.c:90:17" in report.table(result)
