@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from awskit.cases.case import Answer, Case, Get, Send
 from awskit.cases.play import Played
 from awskit.cases.read import parse, read
 from awskit.model import Failure
-from bugs import SAMPLES
+from bugs import BUGS, SAMPLES
 from grading import awscheck
 
 # One step of these matters, and one place of its split.
@@ -55,6 +57,19 @@ def test_only_what_matters_is_left(tmp_path: Path) -> None:
     assert "removed: client crowd" in said and "steps 7 -> 2" in said and "no part of it can go" in said
     server = SAMPLES / "defect" / "url-piece-overwrites"
     assert [awscheck("replay", small, "--server", server).code, awscheck("replay", small).code] == [1, 0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_an_ordinary_user_has_two_servers_at_once_too() -> None:
+    """Whose process moves into a namespace of its own for that, once."""
+    user = ("/usr/bin/setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups")
+    server = SAMPLES / "defect" / "folder-by-strstr"
+    case = BUGS / "D03-folder-anywhere-in-path.toml"
+    if subprocess.run([*user, "test", "-r", case], check=False).returncode:
+        pytest.skip("other users cannot read this project")
+    done = awscheck("shrink", case, "--server", server, wrapper=user)
+    assert done.code == 0, done.errors
+    assert parse(done.text, "small.toml").steps == read(case).steps
 
 
 def test_what_is_sent_loses_lines_and_runs_of_bytes_and_its_pieces_stay_where_they_were() -> None:

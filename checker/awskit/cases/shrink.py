@@ -61,8 +61,8 @@ class Shrinking:
         first = play(self.case, self.target)
         if first.failure is None:
             raise NothingToShrink(f"it holds on {self.target.name}")
-        if play(self.case, self.reference).failure is not None:
-            raise NothingToShrink(f"it fails on {self.reference.name}, too: the case itself may be wrong")
+        if (wrong := play(self.case, self.reference).failure) is not None:
+            raise NothingToShrink(f"it fails on {self.reference.name}, too; is the case wrong? {wrong.reason}")
         self._way = first.way
         self._seen = {self.case}
         while self._round():

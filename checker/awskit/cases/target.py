@@ -7,6 +7,7 @@ of the case are put there, where nothing of these names may be yet, and are gone
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -109,11 +110,17 @@ class BoxedTarget(Target):
             remove(site)
 
 
+@functools.cache
+def _isolation() -> Isolation:
+    """Asked for once: an ordinary user's process moves into a namespace by that, and to two servers it is the same."""
+    return Isolation.probe()
+
+
 @contextlib.contextmanager
 def boxed(server: Path | None, folder: Path) -> Iterator[BoxedTarget]:
     """The reference (None), an executable file, a submission, or a defect sample, made ready in the working folder
     `folder`. Raises Trouble, and Failure if a submission does not build."""
-    isolation = Isolation.probe()
+    isolation = _isolation()
     if not isolation.network:
         expect_free_port()
     sandbox = Sandbox(isolation)
