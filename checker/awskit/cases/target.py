@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import handed_in, procfs, submission
-from ..bench import Bench
+from ..bench import Bench, wait_until
 from ..boxed import BoxedLauncher, Program, expect_free_port
 from ..evidence import STRACE
 from ..faults import Fault
@@ -35,6 +35,7 @@ from .case import Case, File, Link, ServerStep, Special
 
 PROJECT = Path(__file__).resolve().parents[3]
 REFERENCE = PROJECT / "aws"
+DYING_S = 0.5  # no verdict hangs on it: it only makes what is said of one that dies the same each time
 UNFOLD = PROJECT / "fixtures" / "submissions" / "unfold"
 
 
@@ -102,6 +103,9 @@ class BoxedTarget(Target):
             try:
                 yield bench, Witness(bench, server, log) if log else None
             except Failure as failure:
+                # One that dies of what it did may do so a moment after the client has seen it: that is told, too.
+                with contextlib.suppress(Failure):
+                    wait_until(lambda: not server.alive() or procfs.states(server.pid).strip("S") == "", DYING_S, "end")
                 bench.look_at(server, failure)
                 raise
             finally:
