@@ -86,9 +86,10 @@ class Warden:
                 stdout=subprocess.DEVNULL,
                 env={},
                 pass_fds=(theirs.fileno(), gate.fileno()),
-                start_new_session=True,  # a ^C at the terminal is for the checker to act on
+                process_group=0,  # a ^C at the terminal is for the checker to act on
             )
-        self.pid = self._process.pid  # what it works at, the server waits for
+        # What it works at, the server waits for. Its process group, too: whatever is of it ends with the warden.
+        self.pid = self._process.pid
 
     def ready(self) -> bool:
         """Whether it has the server's calls in hand; waits until it has, or knows that it never will."""

@@ -103,7 +103,7 @@ class Sandbox:
             line = ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", *tracer, *line]
         line = [str(send) if word == INFO else word for word in line]
         try:
-            popen = self._popen(line, cwd, inherited, network, environment)
+            popen = self._popen(line, cwd, inherited, network, environment, entry)
         except OSError as error:
             os.close(receive)
             entry.close()
@@ -159,8 +159,12 @@ class Sandbox:
         inherited: tuple[int, ...],
         network: namespace.NetworkNamespace | None,
         environment: dict[str, str],
+        entry: Entry,
     ) -> subprocess.Popen[bytes]:
         """Start the whole line of programs. Its environment is empty in a box: bwrap's own can be read inside."""
+        # A ^C at the terminal is for the checker to act on. And should the checker be killed, the warden ends what is
+        # of its group: bwrap's --die-with-parent does not hold yet while it makes the box.
+        group = entry.warden.pid if entry.warden and self.isolation.box else None
         with network.entered() if network else contextlib.nullcontext():
             return subprocess.Popen(
                 line,
@@ -170,7 +174,8 @@ class Sandbox:
                 env={} if self.isolation.box else environment,
                 cwd=None if self.isolation.box else cwd,
                 pass_fds=inherited,
-                start_new_session=True,  # a ^C at the terminal is for the checker to act on
+                start_new_session=group is None,
+                process_group=group,
             )
 
     def _find(self, popen: subprocess.Popen[bytes], info: int, traced: bool) -> tuple[int, int]:

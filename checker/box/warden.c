@@ -234,22 +234,25 @@ static void serve(int control)
     }
 }
 
-/* The listener that comes through the gate; -1 when the gate is closed instead. */
-static int receive_listener(int gate)
+/* The listener that comes through the gate; -1 when the gate is closed instead, or the checker has gone. */
+static int receive_listener(int gate, int control)
 {
+    struct pollfd polled[] = {{.fd = gate, .events = POLLIN}, {.fd = control}};
     char word;
     struct iovec text = {&word, 1};
     union {
         struct cmsghdr header;
         char room[CMSG_SPACE(sizeof(int))];
-    } control;
+    } rights;
     struct msghdr message = {
-        .msg_iov = &text, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+        .msg_iov = &text, .msg_iovlen = 1, .msg_control = rights.room, .msg_controllen = sizeof rights.room};
     int received = -1;
 
+    if (poll(polled, 2, -1) < 0 || polled[1].revents)
+        return -1;
     if (recvmsg(gate, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message) &&
-        control.header.cmsg_type == SCM_RIGHTS)
-        memcpy(&received, CMSG_DATA(&control.header), sizeof received);
+        rights.header.cmsg_type == SCM_RIGHTS)
+        memcpy(&received, CMSG_DATA(&rights.header), sizeof received);
     return received;
 }
 
@@ -265,12 +268,16 @@ int main(int count, char *words[])
     setrlimit(RLIMIT_NOFILE, &limit);
     target_numbers_end = (int)(limit.rlim_max / 2 < NUMBERS_MAX ? limit.rlim_max / 2 : NUMBERS_MAX);
     int control = target_keep(atoi(words[1])), gate = target_keep(atoi(words[2]));
-    listener = target_keep(receive_listener(gate));
+    listener = target_keep(receive_listener(gate, control));
     close(gate);
     const char *word = listener < 0 ? "trouble: the box was not entered" : "ready";
-    if (send(control, word, strlen(word), MSG_NOSIGNAL) < 0 || listener < 0)
-        return 1;
-    ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
-    serve(control);
+    if (send(control, word, strlen(word), MSG_NOSIGNAL) >= 0 && listener >= 0) {
+        ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+        serve(control);
+    }
+    /* The checker has gone, perhaps by a SIGKILL, and bwrap ends with it; but not one half of bwrap that still waits for
+     * the other half when that has just ended. They are of our process group, like us. */
+    if (getpgrp() == getpid())
+        kill(0, SIGKILL);
     return 0;
 }

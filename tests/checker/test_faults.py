@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,4 +92,19 @@ def test_an_entry_that_nobody_takes_is_trouble() -> None:
         with pytest.raises(Trouble, match="could not be bounded"):
             entry.wait_entered()
     finally:
+        entry.close()
+
+
+def test_who_has_not_entered_yet_ends_with_the_checker() -> None:
+    """Like one half of bwrap that waits for the other, which has been killed: it has the gate, and nobody ends it."""
+    entry = Entry(faults=(Cut("receive", 1),))
+    warden = entry.warden
+    assert warden
+    line = subprocess.Popen(["sleep", "100"], pass_fds=entry.descriptors, process_group=warden.pid)
+    try:
+        warden._control.close()  # as the kernel does when the checker is killed
+        assert line.wait(10) == -signal.SIGKILL
+        assert warden._process.wait(10) == -signal.SIGKILL
+    finally:
+        line.kill()
         entry.close()
