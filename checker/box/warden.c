@@ -275,8 +275,8 @@ int main(int count, char *words[])
         ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
         serve(control);
     }
-    /* The checker has gone, perhaps by a SIGKILL, and bwrap ends with it; but not one half of bwrap that still waits for
-     * the other half when that has just ended. They are of our process group, like us. */
+    /* The checker has gone, perhaps by a SIGKILL, and bwrap ends with it; but not one half of bwrap that still waits
+     * for the other half when that has just ended. They are of our process group, like us. */
     if (getpgrp() == getpid())
         kill(0, SIGKILL);
     return 0;
