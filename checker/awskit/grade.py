@@ -8,14 +8,15 @@ it. Verdicts are handed to the caller (the journal) as they come.
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from . import checks as _all_checks  # noqa: F401 (importing it fills the registry)
 from . import mechanism as _mechanism_checks  # noqa: F401
@@ -37,6 +38,8 @@ from .texts import NO_MEMORY_ERROR
 from .tree import Tree
 from .vigil import PATIENCE_S, Tally
 
+T = TypeVar("T")
+
 
 def _built_before(_: Bench) -> None:
     raise Trouble("the build is judged by the grader, before there is a server")
@@ -56,6 +59,15 @@ def memory_check(item: Item) -> Check:
 def _no_time(check: Check) -> Verdict:
     reason = f"not tried, because the server has slept and computed for {BUDGET_S:g} s in the checks before"
     return Verdict(check, Outcome.SKIPPED, reason=reason)
+
+
+def _explained(verdict: Verdict, explain: Callable[[Verdict], T]) -> T | None:
+    """What `explain` says of a failure. A mistake of ours there is told, and costs the report that explanation only."""
+    try:
+        return explain(verdict)
+    except Exception as error:  # noqa: BLE001: the verdict stands, whatever becomes of the words about it
+        verdict.notes += (f"this failure could not be explained: {type(error).__name__}: {error}",)
+        return None
 
 
 @dataclass
@@ -114,8 +126,7 @@ class Grader:
         return ItemResult(item, [self._verdicts[name] for name in item.checks], memory_verdict)
 
     def _tell(self, results: list[ItemResult]) -> None:
-        """Put into each failed verdict what is said of it. It explains only: what goes wrong here costs the report no
-        more than an explanation."""
+        """Put into each failed verdict what is said of it."""
         rubric = "" if self.rubric.name == "assignment" else self.rubric.name
         binary = self._program.binary if self._program else "aws"
         grading = Grading(str(self.path), rubric, self.seed, self.folder / "submission", binary, self._line_of)
@@ -127,17 +138,14 @@ class Grader:
         # The most costly first: there is time for a few, and what a crash took is gone.
         order = sorted(failed, key=lambda name: -self._lost(name))
         crashes: dict[str, Finding | None] = {}
-        with contextlib.suppress(Exception):
-            crashes = {name: retracer.crash(failed[name][0]) for name in order} if retracer else {}
+        for name in order if retracer else ():
+            crashes[name] = _explained(failed[name][0], retracer.crash)
         for name in order:
             verdict, item = failed[name]
-            second = None
-            with contextlib.suppress(Exception):
-                second = retracer.again(verdict) if retracer else None
-            try:
-                verdict.told = tell(verdict, grading, item, self._lost(name), second, crashes.get(name))
-            except Exception as error:  # noqa: BLE001: a mistake of ours, which is told and costs nothing
-                verdict.notes += (f"this failure could not be explained: {type(error).__name__}: {error}",)
+            second = _explained(verdict, retracer.again) if retracer else None
+            told = partial(tell, grading=grading, item=item, lost=self._lost(name), second=second,
+                           crash=crashes.get(name))  # fmt: skip
+            verdict.told = _explained(verdict, told)
 
     def _line_of(self, addresses: tuple[int, ...]) -> tuple[str, int, str] | None:
         """The place in the source of the first of these addresses of the program that has one."""

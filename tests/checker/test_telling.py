@@ -229,11 +229,22 @@ def test_the_line_of_a_crash_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [moment.call for moment in told.moments if moment.side == "kernel"] == ["SIGABRT"]
 
 
-def test_a_mistake_of_ours_costs_an_explanation_and_no_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def mistaken(*_: object) -> None:
-        raise KeyError("a mistake")
+def _mistaken(*_: object, **__: object) -> None:
+    raise KeyError("a mistake")
 
-    monkeypatch.setattr(grade, "tell", mistaken)
+
+@pytest.mark.parametrize("name", ["again", "crash"])
+def test_a_mistake_of_ours_in_a_second_run_is_told_and_the_first_is_explained(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grade.Retracer, name, _mistaken)
+    verdict = _told("length-not-announced", "head.length", tmp_path, monkeypatch)
+    assert verdict.outcome is Outcome.FAILED and verdict.told is not None
+    assert "this failure could not be explained: KeyError: 'a mistake'" in verdict.notes
+
+
+def test_a_mistake_of_ours_costs_an_explanation_and_no_grade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grade, "tell", _mistaken)
     sample = next(sample for sample in known.samples() if sample.path.name == "does-not-compile")
     with working_folder(None) as place:
         items = rubric.load("full", CHECKS).only(["build.executable"])
