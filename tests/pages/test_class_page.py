@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,20 +13,11 @@ from awskit.misconceptions import table
 from awskit.roll import Roll, Row
 from awskit.rubric import load as load_rubric
 from awskit.texts import load
-from browser import CHROMIUM, Browser, browser
+from browser import Browser
 
 LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
 NAMES = ("Țuțu Bălan", "ana", "Șerban", "Bob", "zoe", "Ștefan")
 SCORES = (72.5, None, 100.0, 9.25, 88.0, 72.5)
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def tab() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with browser() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

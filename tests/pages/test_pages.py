@@ -10,27 +10,17 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from browser import CHROMIUM, Browser, browser
+from browser import Browser
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "fixtures" / "submissions"
 LOOK = Path(__file__).with_name("look.js").read_text(encoding="utf-8")
 # Failures that look different: a transfer cut short, the wrong bytes, a signal, faults of the checker, memory.
 FAILING = ("eagain-ends-dynamic", "buffers-from-start", "sigpipe-kills", "head-sent-once", "buffers-never-freed")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def tab() -> Iterator[Browser]:
-    """One browser for all tests."""
-    with browser() as one:
-        yield one
 
 
 @pytest.fixture(scope="session")
