@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "awscheck-work-"
+# ioctl_iflags(2) and chattr(1), which calls it T: the folders in this one are not related.
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL = 0x80086601, 0x40086602, 0x00020000
 
 
 @contextmanager
@@ -29,6 +32,7 @@ def working_folder(keep: Path | None) -> Iterator[Path]:
     unlocked.chmod(0o711)
     lock = os.open(unlocked, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    _spread(lock)
     folder = unlocked.rename(unlocked.with_name(unlocked.name.removeprefix("new-")))
     try:
         yield folder
@@ -38,6 +42,16 @@ def working_folder(keep: Path | None) -> Iterator[Path]:
                 shutil.move(name, keep / name.name)
         remove(folder)
         os.close(lock)
+
+
+def _spread(folder: int) -> None:
+    """Ask the file system to put what is made in this folder far from what the checkers before removed: ext4 without a
+    journal passes over each file that was removed in the last minutes, one by one, whenever one is made there (20 times
+    as slow after a few gradings, measured). Where a file system has no such flag, nothing is lost."""
+    with contextlib.suppress(OSError):
+        flags = fcntl.ioctl(folder, FS_IOC_GETFLAGS, bytes(8))
+        (found,) = struct.unpack_from("i", flags)
+        fcntl.ioctl(folder, FS_IOC_SETFLAGS, struct.pack("q", found | FS_TOPDIR_FL))
 
 
 def remove(folder: Path) -> None:
