@@ -16,8 +16,10 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -
             -Wcast-qual -Wwrite-strings -Wswitch-enum
 CFLAGS   := -std=c11 -g $(WARNINGS)
 OPTIMISE := $(if $(SAN),-O1 -fno-omit-frame-pointer -fsanitize=$(SAN),-O2)
-# With -flto the seam of sys.h costs nothing: its functions are inlined into their callers. clang has no fat objects.
-LTO      := $(if $(SAN)$(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
+# With -flto the seam of sys.h costs nothing: its functions are inlined into their callers. What tests link is compiled
+# without it, in a folder of its own: objects for both uses would take each build of the server twice as long.
+LTO      := $(if $(SAN)$(findstring clang,$(CC)),,-flto=auto)
+PLAIN    := $(OUT)$(if $(LTO),/plain)
 LDLIBS   := -laio -lhttp_parser
 
 CORE := $(filter-out main sys,$(basename $(notdir $(wildcard src/*.c))))
@@ -37,16 +39,26 @@ all: ## build ./aws (the default), on all CPUs
 aws: build/release/aws
 	$(Q)cp $< $@
 
-$(OUT)/%.o: src/%.c | deps-build
+define compile
 	$(Q)mkdir -p $(@D)
 	$(if $(V),,@echo "  CC      $<")
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(OPTIMISE) $(LTO) -MMD -MP -c $< -o $@
+endef
 
-$(OUT)/libaws_core.a: $(CORE:%=$(OUT)/%.o)
+$(OUT)/%.o: src/%.c | deps-build
+	$(compile)
+
+ifneq ($(PLAIN),$(OUT))
+$(PLAIN)/%.o: LTO :=
+$(PLAIN)/%.o: src/%.c | deps-build
+	$(compile)
+endif
+
+$(PLAIN)/libaws_core.a: $(CORE:%=$(PLAIN)/%.o)
 	$(Q)rm -f $@
-	$(Q)gcc-ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
-$(OUT)/aws: $(OUT)/main.o $(OUT)/sys.o $(OUT)/libaws_core.a
+$(OUT)/aws: $(OUT)/main.o $(OUT)/sys.o $(CORE:%=$(OUT)/%.o)
 	$(if $(V),,@echo "  LD      $@")
 	$(Q)$(CC) $(CFLAGS) $(OPTIMISE) $(LTO) $^ $(LDLIBS) -o $@
 
@@ -75,8 +87,7 @@ test: | deps-unit deps-functional deps-known ## everything that must hold before
 	$(Q)cat build/test-counts/* | awk '{ passed += $$1; failed += $$2; skipped += $$3 } \
 	  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 || passed == 0 }'
 
-# Unit programs are linked with the fake kernel; test_sys alone with the real one. Without link-time optimisation: there
-# are many of them, and a test that fails should be told of the line.
+# Unit programs are linked with the fake kernel; test_sys alone with the real one.
 UNIT_TESTS := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
 UNIT_HELPERS := $(filter-out $(UNIT_TESTS),$(basename $(notdir $(wildcard tests/unit/*.c))))
 
@@ -85,11 +96,11 @@ $(OUT)/unit/%.o: tests/unit/%.c | deps-unit
 	$(if $(V),,@echo "  CC      $<")
 	$(Q)$(CC) $(CPPFLAGS) -Itests/unit $(filter-out -Wpedantic,$(CFLAGS)) $(filter-out -O2,$(OPTIMISE)) -MMD -MP -c $< -o $@
 
-$(OUT)/unit/test_sys: $(OUT)/unit/test_sys.o $(OUT)/sys.o
-	$(Q)$(CC) $(CFLAGS) $(OPTIMISE) -fno-lto $^ $(LDLIBS) -lcriterion -o $@
+$(OUT)/unit/test_sys: $(OUT)/unit/test_sys.o $(PLAIN)/sys.o
+	$(Q)$(CC) $(CFLAGS) $(OPTIMISE) $^ $(LDLIBS) -lcriterion -o $@
 
-$(OUT)/unit/%: $(OUT)/unit/%.o $(UNIT_HELPERS:%=$(OUT)/unit/%.o) $(OUT)/libaws_core.a
-	$(Q)$(CC) $(CFLAGS) $(OPTIMISE) -fno-lto $^ $(LDLIBS) -lcriterion -o $@
+$(OUT)/unit/%: $(OUT)/unit/%.o $(UNIT_HELPERS:%=$(OUT)/unit/%.o) $(PLAIN)/libaws_core.a
+	$(Q)$(CC) $(CFLAGS) $(OPTIMISE) $^ $(LDLIBS) -lcriterion -o $@
 
 .PHONY: unit
 unit: $(UNIT_TESTS:%=$(OUT)/unit/%) ## unit tests of every module, over a scripted kernel
@@ -103,9 +114,9 @@ $(SHORT)/short_sys.o: tests/functional/short_sys.c | deps-build
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(OPTIMISE) -MMD -MP -c $< -o $@
 
 SHORT_CALLS := recv send sendfile io_getevents
-$(SHORT)/aws: $(SHORT)/short_sys.o $(OUT)/main.o $(OUT)/sys.o $(OUT)/libaws_core.a
+$(SHORT)/aws: $(SHORT)/short_sys.o $(PLAIN)/main.o $(PLAIN)/sys.o $(PLAIN)/libaws_core.a
 	$(if $(V),,@echo "  LD      $@")
-	$(Q)$(CC) $(CFLAGS) $(OPTIMISE) -fno-lto $(SHORT_CALLS:%=-Wl,--wrap=sys_%) $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(OPTIMISE) $(SHORT_CALLS:%=-Wl,--wrap=sys_%) $^ $(LDLIBS) -o $@
 
 .PHONY: functional
 functional: $(OUT)/aws $(SHORT)/aws | deps-functional ## the running server, checked from outside; ARGS='-k name' for some
@@ -154,7 +165,7 @@ asan: ## unit and functional tests under AddressSanitizer and UBSan
 # What the core may import: the seam, the parser, and C library functions that make no system call of their own.
 ALLOWED := sys_[a-z0-9_]*|http_parser_[a-z_]*|__assert_fail|_GLOBAL_OFFSET_TABLE_|mem[a-z]*|str[a-z]*|v?snprintf|malloc|calloc|realloc|free|gmtime_r|inet_pton|[hn]to[hn]s|getopt_long|opt(arg|ind)
 .PHONY: seam
-seam: build/release/libaws_core.a ## prove that the core makes no system call but through sys.h
+seam: | deps-build ## prove that the core makes no system call but through sys.h
 	$(Q)mkdir -p build/seam && rm -f build/seam/*.o && cd build/seam && for f in $(CORE); do \
 	  $(CC) -D_GNU_SOURCE -I../../include -std=c11 -O0 -fno-builtin -U_FORTIFY_SOURCE -c ../../src/$$f.c -o $$f.o || exit 1; done
 	$(Q)nm -g --defined-only build/seam/*.o | awk 'NF == 3 { print $$3 }' | sort -u > build/seam/defined
@@ -237,4 +248,4 @@ $(DEPS): deps-%: | build
 build:
 	$(Q)mkdir -p $@
 
--include $(wildcard build/*/*.d build/*/unit/*.d)
+-include $(wildcard build/*/*.d build/*/plain/*.d build/*/unit/*.d)
