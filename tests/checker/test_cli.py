@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from awskit import cli
-from grading import ROOT, Graded, awscheck
+from grading import ROOT, Graded, awscheck, called
 
 PLAIN = ROOT / "fixtures" / "submissions" / "good" / "plain"
 BROKEN = ROOT / "fixtures" / "submissions" / "defect" / "does-not-compile"
@@ -52,11 +52,17 @@ NOT_ALLOWED = Path(__file__).with_name("without_namespaces.py")
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_one_clear_line(arguments: tuple[object, ...], says: str) -> None:
-    done = awscheck(*arguments)
+    done = called(*arguments)
     assert done.code == 2
     assert says in done.errors
     assert "Traceback" not in done.errors
     assert done.text == ""
+
+
+def test_wrong_usage_from_a_shell() -> None:
+    done = awscheck("grade")
+    assert done.code == 2
+    assert done.errors.startswith("awscheck: ")
 
 
 def test_help_names_every_option_and_exit_code() -> None:
@@ -76,7 +82,7 @@ def test_the_readme_shows_command_lines_that_there_are() -> None:
 
 
 def test_the_list_is_the_published_one() -> None:
-    done = awscheck("grade", "--list")
+    done = called("grade", "--list")
     assert done.code == 0
     assert "90 points" in done.text
     assert len(done.text.splitlines()) == 1 + 35

@@ -11,7 +11,7 @@ from awskit.explain import Unknown, contents, explain
 from awskit.grade import CHECKS
 from awskit.rubric import RUBRICS, load as load_rubric
 from awskit.texts import LANGUAGES, load
-from grading import awscheck
+from grading import called
 
 CAUSES = [one.cause for one in misconceptions.table()]
 JUDGED = [check for check in CHECKS.values() if check.submission]
@@ -122,11 +122,11 @@ def test_the_list_has_every_check_in_the_readers_language() -> None:
 
 
 def test_on_the_command_line() -> None:
-    done = awscheck("explain", "pieces.two", "--lang", "ro")
+    done = called("explain", "pieces.two", "--lang", "ro")
     assert done.code == 0
     assert done.text == explain("pieces.two", load("ro"))
-    assert awscheck("explain").text == contents(load("en"))
-    wrong = awscheck("explain", "\x1b[2Jpieces.tow")
+    assert called("explain").text == contents(load("en"))
+    wrong = called("explain", "\x1b[2Jpieces.tow")
     assert wrong.code == 2 and wrong.text == ""
     assert wrong.errors.startswith("awscheck: there is no \\x1b[2Jpieces.tow")
-    assert awscheck("explain", "--lang", "xx").code == 2
+    assert called("explain", "--lang", "xx").code == 2
