@@ -18,11 +18,12 @@ from .retrace import Second
 from .sanitizer import Finding
 from .told import BEFORE, SIDE, Cause, Difference, Frame, Moment, Told
 
-# valgrind's words for what it finds; a sanitizer's are English.
+# valgrind's words for what it finds, and one of ours (valgrind.py); a sanitizer's are English.
 FOUND = {
     "Leak_DefinitelyLost": "what is allocated here is never freed",
     "InvalidRead": "memory is read here that is not there",
     "InvalidWrite": "memory is written here that is not there",
+    "UsedAfterFree": "memory is used here that was freed before",
     "InvalidFree": "what is freed here was not allocated, or freed before",
     "MismatchedFree": "what is freed here was allocated in another way",
     "Overlap": "what is copied here overlaps",

@@ -41,6 +41,10 @@ END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # The instructions by which a program speaks to valgrind (valgrind.h, amd64): to have its errors not reported, say.
 CLIENT_REQUEST = bytes.fromhex("48c1c703 48c1c70d 48c1c73d 48c1c733")
 
+# Our word for an InvalidRead or InvalidWrite in a block that was freed, which valgrind tells by its address alone.
+USED_AFTER_FREE = "UsedAfterFree"
+_FREED = re.compile(r" inside a block of size [\d,]+ free'd$")
+
 _HARMLESS_KINDS = ("Leak_StillReachable", "Leak_PossiblyLost", "Leak_IndirectlyLost")
 # Uninitialised bytes that valgrind sees handed to the kernel and that are none, or no harm: half of the union in struct
 # epoll_event, which the kernel only hands back; and what is sent to a client: valgrind learns from io_getevents(2) only
@@ -330,6 +334,8 @@ def _read(error: ElementTree.Element, folder: str) -> Finding:
             place = where
             at = _place(frame, folder)
     kind = error.findtext("kind") or f"fatal signal {error.findtext('signame')}"
+    if kind in ("InvalidRead", "InvalidWrite") and _FREED.search(error.findtext("auxwhat") or ""):
+        kind = USED_AFTER_FREE
     return Finding(text, place, tuple(stack), kind, at)
 
 

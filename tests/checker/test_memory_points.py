@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from awskit.valgrind import _is_harmless
+from awskit.valgrind import _is_harmless, _read
 from grading import Graded
 
 # Item 13: answers an HTTP/1.0 request, 2 points and 1 for memory.
@@ -125,3 +125,16 @@ def test_a_program_that_cannot_be_looked_into_loses_the_point(
 def test_which_uninitialised_bytes_are_no_error(text: str, harmless: bool) -> None:
     report = f"<valgrindoutput><error><kind>SyscallParam</kind><what>{text}</what></error></valgrindoutput>"
     assert _is_harmless(ElementTree.fromstring(report)[0]) == harmless
+
+
+@pytest.mark.parametrize(
+    "address, kind",
+    [
+        ("Address 0x4a42043 is 3 bytes inside a block of size 8,520 free'd", "UsedAfterFree"),
+        ("Address 0x4a420a4 is 0 bytes after a block of size 100 alloc'd", "InvalidRead"),
+        ("Address 0x8 is not stack'd, malloc'd or (recently) free'd", "InvalidRead"),
+    ],
+)
+def test_what_was_freed_is_told_from_what_was_never_there(address: str, kind: str) -> None:
+    report = f"<error><kind>InvalidRead</kind><what>Invalid read</what><auxwhat>{address}</auxwhat></error>"
+    assert _read(ElementTree.fromstring(report), "/submission").kind == kind
