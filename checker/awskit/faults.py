@@ -46,7 +46,8 @@ class Refuse:
     """The `first` call (from 1) of this kind, and every `every`-th after it (0: none), is not run and fails with
     `error` (an errno).
 
-    `calls`: as for Cut, without "aio"; "accept", "submit" (io_submit), "wait" (epoll_wait and its like), "getevents".
+    `calls`: as for Cut, without "aio"; "accept", "setup" (io_setup), "submit" (io_submit), "wait" (epoll_wait and its
+    like), "getevents".
     EAGAIN is given only where a descriptor is non-blocking, and epoll then reports again that it is ready."""
 
     calls: str

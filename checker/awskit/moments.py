@@ -16,7 +16,7 @@ from .transcript import Event, Transcript
 TEXT = 60  # characters of one
 _RESULTS = {Ending.FIN.value: "FIN", Ending.RST.value: "RST"}
 _FAULTS = {"receive": "recv", "send": "send", "sendfile": "sendfile", "aio": "io_submit", "submit": "io_submit",
-           "accept": "accept", "wait": "epoll_wait", "getevents": "io_getevents"}  # fmt: skip
+           "setup": "io_setup", "accept": "accept", "wait": "epoll_wait", "getevents": "io_getevents"}  # fmt: skip
 _ERRNO = {"4": "EINTR", "11": "EAGAIN", "103": "ECONNABORTED", "5": "EIO", "24": "EMFILE"}
 
 

@@ -8,8 +8,9 @@
 #include <sys/syscall.h>
 
 static const char *const names[] = {
-    [CALLS_RECEIVE] = "receive", [CALLS_SEND] = "send", [CALLS_SENDFILE] = "sendfile", [CALLS_ACCEPT] = "accept",
-    [CALLS_SUBMIT] = "submit",   [CALLS_WAIT] = "wait", [CALLS_AIO] = "aio",           [CALLS_GETEVENTS] = "getevents",
+    [CALLS_RECEIVE] = "receive", [CALLS_SEND] = "send",           [CALLS_SENDFILE] = "sendfile",
+    [CALLS_ACCEPT] = "accept",   [CALLS_SUBMIT] = "submit",       [CALLS_WAIT] = "wait",
+    [CALLS_AIO] = "aio",         [CALLS_GETEVENTS] = "getevents", [CALLS_SETUP] = "setup",
 };
 
 static const char *const shares[] = {[SHARE_ALL] = "all", [SHARE_HALF] = "half", [SHARE_ALL_BUT_ONE] = "all-but-one"};

@@ -6,7 +6,8 @@
  *   hold                            reads of files that io_submit(2) accepts stay under way until they are released
  *   contexts:MOST                   no fault but a bound: io_setup(2) for MOST requests in all, then -EAGAIN
  *
- * CALLS: receive, send, sendfile, accept, submit, wait, getevents; to be cut also aio. SHARE: all, half, all-but-one.
+ * CALLS: receive, send, sendfile, accept, submit, wait, getevents, setup; to be cut also aio. SHARE: all, half,
+ * all-but-one.
  */
 #ifndef BOX_FAULTS_H
 #define BOX_FAULTS_H

@@ -89,13 +89,12 @@ static struct answer decide(const struct call *call, bool again, bool expired)
         return transfer(call, &faults, again);
     case CALLS_ACCEPT:
         return transfer_accept(call, &faults);
-    case CALLS_SETUP:
-        return contexts_setup(call, bound ? bound->most : SIZE_MAX);
     case CALLS_DESTROY:
         answer = queue_destroy(call);
         if (bound && answer.kind == ANSWER_RUN)
             contexts_destroy(call);
         return answer;
+    case CALLS_SETUP:
     case CALLS_SUBMIT:
     case CALLS_GETEVENTS:
     case CALLS_WAIT:
@@ -107,6 +106,8 @@ static struct answer decide(const struct call *call, bool again, bool expired)
         refusal->hits++;
         return answer_value(-refusal->error);
     }
+    if (calls == CALLS_SETUP)
+        return contexts_setup(call, bound ? bound->most : SIZE_MAX);
     if (calls == CALLS_SUBMIT && faults_take_reads(&faults))
         return queue_submit(call, &faults);
     if (calls == CALLS_GETEVENTS && faults_take_reads(&faults))

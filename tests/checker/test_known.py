@@ -120,3 +120,16 @@ def test_a_sample_that_is_not_as_known_is_told() -> None:
         assert (text in told("defect", "full", fails=["static.small_equal"], cause=expected)) == wrong
     verdict["outcome"] = "error"
     assert told("good", "full", full=1) == ["full: could not be judged: static.small_equal"]
+
+
+def test_who_tries_io_setup_at_its_start_loses_nothing(submit: Callable[..., Future[Graded]], tmp_path: Path) -> None:
+    """Its contexts are one fewer than its calls, and the one that is to fail for a client would fail there."""
+    folder = GOOD[0].unfold(tmp_path)
+    source = folder / "aws.c"
+    start = "\tsignals = watch_signals();\n"
+    before, found, after = source.read_text().partition(start)
+    assert found
+    tried = '\tio_context_t tried = NULL;\n\n\tif (io_setup(1, &tried) < 0)\n\t\tdie("io_setup");\n\tio_destroy(tried);\n'
+    source.write_text(before + tried + start + after)
+    graded = submit(folder, "--rubric", "full", "--only", "cuts.setup").result()
+    assert graded.code == 0, graded.text

@@ -116,7 +116,7 @@ class Cut:
 class Refuse:
     """See faults.Refuse."""
 
-    calls: str = key("refuse", Word(("receive", "send", "sendfile", "accept", "submit", "wait", "getevents")))
+    calls: str = key("refuse", Word(("receive", "send", "sendfile", "accept", "setup", "submit", "wait", "getevents")))
     error: str = key("error", Errno())
     first: int = key("first", Integer(1, 1 << 30), 1)
     every: int = key("every", Integer(1, 1 << 30), 0)

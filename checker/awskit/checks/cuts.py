@@ -10,6 +10,7 @@ import contextlib
 import errno
 from collections.abc import Callable, Iterator
 
+from .. import procfs
 from ..bench import Bench
 from ..faults import Cut, Fault, Refuse
 from ..model import Failure, check
@@ -191,6 +192,13 @@ def interrupted(bench: Bench) -> None:
             _expect_files(own, own.small("static"), own.small("dynamic"), own.large("dynamic"))
 
 
+def _expect_later_or_end(own: Bench, target: str) -> None:
+    """What of the file comes is right, and the connection ends."""
+    reply = own.get(target)
+    if reply.ending is Ending.SILENCE or reply.difference is not None:
+        own.fail(reply, f"GET {target}: {reply.outline()}", expected="the file, later; or the end of the connection")
+
+
 @check(
     "cuts.submit",
     "io_submit takes nothing for now (EAGAIN), or a part of what it is given",
@@ -201,12 +209,32 @@ def interrupted(bench: Bench) -> None:
 def submit(bench: Bench) -> None:
     target = bench.large("dynamic")
     with _under(bench, Refuse("submit", errno.EAGAIN), "the first io_submit ends with -EAGAIN") as own:
-        reply = own.get(target)
-        if reply.ending is Ending.SILENCE or reply.difference is not None:
-            own.fail(
-                reply, f"GET {target}: {reply.outline()}", expected="the file, later; or the end of the connection"
-            )
+        _expect_later_or_end(own, target)
         _expect_files(own, target)
     # Who asks for one read at a time is asked for no part.
     with _under(bench, Cut("submit", 1), "each io_submit takes one read at most", may_miss=True) as own:
+        _expect_files(own, target)
+
+
+@check(
+    "cuts.setup",
+    "no room for one AIO context more (EAGAIN)",
+    "S7",
+    "S15",
+    needs=("dynamic.one_then_another", "mechanism.aio", "cuts.stopped"),
+    own_server=True,
+)
+def setup(bench: Bench) -> None:
+    """The number is the machine's, and all programs share it (fs.aio-max-nr): used up by others, or by fifty contexts
+    as large as their files. Who has what it needs from its start on asks for no more."""
+    with bench.start() as own:
+        own.wait_idle("nobody has asked for anything")
+        first = procfs.aio_contexts(own.server.pid) + 1
+    fault, target = Refuse("setup", errno.EAGAIN, first), bench.small("dynamic")
+    with contextlib.ExitStack() as stack:
+        try:
+            own = stack.enter_context(_under(bench, fault, "io_setup ends with -EAGAIN once", may_miss=True))
+        except Failure:  # at its start it makes one, to see whether it can, and gives it back: that one was refused
+            return
+        _expect_later_or_end(own, target)
         _expect_files(own, target)
