@@ -27,7 +27,7 @@ SOCKET_WAITS = (*SELECTS, "read", "readv", "recvfrom", "recvmsg", "recvmmsg", "a
 SENDS = ("sendfile", "write", "writev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "splice")
 RECEIVES = ("read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg")
 OPENS = ("open", "openat", "openat2", "creat")
-_OTHERS = ("execve", "execveat", "epoll_ctl", "fcntl", "ioctl",
+_OTHERS = ("execve", "execveat", "listen", "epoll_ctl", "fcntl", "ioctl",
            "io_submit", "io_getevents", "io_pgetevents")  # fmt: skip
 _TRACED = sorted({*READS, *EPOLL_WAITS, *SOCKET_WAITS, *SENDS, *RECEIVES, *OPENS, *_OTHERS})
 STRACE = (
@@ -227,6 +227,11 @@ class Trace:
         """Whether a socket that listens at `port` was given to epoll."""
         found = [_LISTENER.search(call.arguments) for call in self._additions()]
         return any(int(listener[1]) == port for listener in found if listener)
+
+    def backlog(self) -> int | None:
+        """What the last listen(2) that succeeded was given; None if nobody saw one."""
+        given = [call.arguments.rpartition(", ")[2] for call in self.calls if call.name == "listen" and call.result == 0]
+        return int(given[-1]) if given else None
 
     def _additions(self) -> list[Call]:
         return [

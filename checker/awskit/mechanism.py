@@ -11,11 +11,14 @@ from .evidence import EPOLL_WAITS, SELECTS, SOCKET_WAITS, Call, Ledger
 from .model import Failure, check
 from .witness import Run, Served, observed
 
+CROWD = 50  # clients that may well connect at one moment
+
 
 # A server that is held up, or kept busy, by half a request waits in no epoll meanwhile: that is other checks' business.
 @check("mechanism.epoll", "clients are waited for in epoll only", "S1", needs=("idle.half_request",), own_server=True)
 def uses_epoll(bench: Bench) -> None:
     run = observed(bench)
+    _note_short_backlog(bench, run.trace.backlog())
     _expect_waiting_in_epoll(run.waiting)
     client = run.in_pieces
     assert client is not None
@@ -32,6 +35,15 @@ def uses_epoll(bench: Bench) -> None:
             "the socket of a client that was served was never given to epoll",
             got="no epoll_ctl(2) with it",
             expected="epoll_ctl(…, EPOLL_CTL_ADD, accepted socket, …)",
+        )
+
+
+def _note_short_backlog(bench: Bench, backlog: int | None) -> None:
+    """It costs nothing, because nothing promises how many may connect at one moment."""
+    if backlog is not None and 0 <= backlog < CROWD:
+        bench.note(
+            f"listen(2) was given a backlog of {backlog}: of clients who connect at one moment {backlog + 1} are let in,"
+            " and the others try again after a second; SOMAXCONN costs nothing"
         )
 
 

@@ -145,6 +145,13 @@ def test_epoll_watches_what_was_added_to_it() -> None:
     assert [trace.watched(port) for port in (53356, 77, 78)] == [True, False, False]
 
 
+def test_the_backlog_is_that_of_the_last_listen_that_succeeded() -> None:
+    refused = "7  listen(4<TCP:[33797]>, 9) = -1 EADDRINUSE (Address already in use)"
+    assert _trace(refused).backlog() is None
+    trace = _trace("7  listen(4<TCP:[33796]>, 128) = 0", "7  listen(4<TCP:[0.0.0.0:8888]>, 5) = 0", refused)
+    assert trace.backlog() == 5
+
+
 def test_a_connection_is_no_listener() -> None:
     trace = _trace(f"7  epoll_ctl(3<anon_inode:[eventpoll]>, EPOLL_CTL_ADD, {CLIENT}, {{events=EPOLLIN}}) = 0")
     assert not trace.watched_listener(53356)
