@@ -7,6 +7,7 @@ A check says what it does in the words of this file, of events.py and of judge.p
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import signal
@@ -27,7 +28,7 @@ from .reply import Reply
 from .server import HOST, Launcher, Server
 from .transcript import Transcript
 from .tree import KIB, KINDS, MIB, Tree
-from .vigil import PATIENCE_S, Tally
+from .vigil import PATIENCE_S, SLEPT_S, Pace, Tally
 
 SMALL = 2 * KIB  # the published list's small file
 LARGE = 2 * MIB  # and its large one
@@ -37,6 +38,8 @@ HUGE = 8 * MIB
 NARROW = 8 * KIB  # SO_RCVBUF of a slow reader
 REMEMBERED = 64  # connections of a check whose transcripts are kept
 PLAIN_S = 1.0  # a client by a bare socket waits so long before it looks at the server
+LET_IN_S = 0.25  # and so long to be let in beside others; no verdict depends on it
+AT_ONCE = 4  # of those clients
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -177,6 +180,27 @@ class Bench(Events):
         return client
 
     @contextlib.contextmanager
+    def crowd(self, most: int) -> Iterator[list[Client]]:
+        """More connections than the server has room for: `most`, or fewer where so many wait to be accepted that the
+        kernel lets nobody else in. Closed at the end."""
+        with contextlib.ExitStack() as stack:
+            clients: list[Client] = []
+            while len(clients) < most and (client := self._connect_if_let_in()):
+                clients.append(stack.enter_context(client))
+            yield clients
+
+    def _connect_if_let_in(self) -> Client | None:
+        begun = time.time()
+        connection = self.server.new_socket()
+        connection.setblocking(False)
+        if connection.connect_ex((HOST, self.server.port)) in (0, errno.EINPROGRESS) and self.wait_let_in(connection):
+            client = Client(connection, self.vigil, self._unsent, begun)
+            self.transcripts.append(client.transcript)
+            return client
+        connection.close()
+        return None if self.queued() else self.connect()  # which says why there is none
+
+    @contextlib.contextmanager
     def stalled(self, *targets: str) -> Iterator[list[tuple[Client, Reply]]]:
         """Clients that have each asked for a `huge` file and read only the head; the server's sockets to them are full.
         What they have of the reply comes with them."""
@@ -212,17 +236,37 @@ class Bench(Events):
             client.send(request)
             return self.read(client, target)
 
-    def ask_plainly(self, request: bytes, count: int) -> list[bytes]:
-        """`count` clients at once send these bytes by bare sockets, for checks that need thousands: all that came for
-        each; fewer, and the last one b"", where a connection was refused or reset."""
+    def ask_often(self, request: bytes, count: int) -> Iterator[bytes]:
+        """`count` clients send these bytes, AT_ONCE at a time, by bare sockets: all that came for each, and b"" for one
+        that was refused or reset, after whom there is none. Ends early, and notes it, where the server sleeps for half
+        of what it may in a check: nothing promises how fast it is, and the other half is for what comes after."""
+        pace, asked, at_once = Pace(self.server), 0, AT_ONCE
+        while asked < count and self.tally.slept + pace.slept() < SLEPT_S / 2:
+            answers = self._ask_plainly(request, at_once)
+            yield from answers
+            asked, at_once = asked + len(answers), len(answers)
+        self.tally.slept += pace.slept()
+        if asked < count:
+            self.note(f"not all of {count:,} requests in a row were made: the server sleeps between them")
+
+    def _ask_plainly(self, request: bytes, count: int) -> list[bytes]:
+        """The answers to at most `count` clients at once, as many as the kernel lets in; the last is b"" where one was
+        refused or reset."""
         answers = []
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            connections = [stack.enter_context(self.server.new_socket()) for _ in range(count)]
-            for connection in connections:
+            connections: list[socket.socket] = []
+            for limit in (self.patience, *[LET_IN_S] * (count - 1)):
+                connection = stack.enter_context(self.server.new_socket())
                 # The kernel's timeouts: Python's own take a poll(2) before each call.
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(self.patience))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(limit))
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(PLAIN_S))
-                connection.connect((HOST, self.server.port))
+                try:
+                    connection.connect((HOST, self.server.port))
+                except BlockingIOError:
+                    if not connections:
+                        raise
+                    break  # the queue of those who wait to be accepted is short (listen(2))
+                connections.append(connection)
             for connection in connections:
                 connection.sendall(request)
             for connection in connections:

@@ -5,6 +5,8 @@ All are seen from outside, in the kernel's tables. How long is waited is decided
 
 from __future__ import annotations
 
+import select
+import socket
 import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -13,11 +15,12 @@ from . import procfs
 from .client import Client
 from .judge import Judge
 from .model import Failure, Trouble
-from .vigil import BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
+from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
 
 T = TypeVar("T")
 
 POLL_S = 0.002  # how often wait_until looks
+NO_ROOM_NS = 50_000_000  # of CPU time in which a server accepts none of those that wait: it has no room, and spins
 
 
 def wait_until(predicate: Callable[[], T], limit: float | Vigil, what: str) -> T:
@@ -70,6 +73,37 @@ class Events(Judge):
             lambda: waiting <= self._held(),
             f"the server accepts {len(waiting)} connection(s) on port {self.server.port}",
         )
+
+    def queued(self) -> int:
+        """How many connections wait to be accepted: the kernel shows them as what the listening socket has unread."""
+        rows = procfs.connections(self.server.pid)
+        return sum(row.unread for row in rows if row.local_port == self.server.port and row.state == procfs.LISTEN)
+
+    def wait_queue_empty(self) -> None:
+        """Wait until nobody waits to be accepted: then the shortest queue has room for those who come next, though the
+        server stand still."""
+        self.wait(lambda: not self.queued(), "the server accepts all that wait to be accepted")
+
+    def wait_let_in(self, connection: socket.socket) -> bool:
+        """Wait for the end of a connect(2) that was begun. False where the kernel lets nobody in any more, because the
+        queue of those who wait to be accepted is full (listen(2)) and the server leaves them there: it sleeps, stands
+        still, or has had the CPU time to accept them."""
+        poll = select.poll()
+        poll.register(connection, select.POLLOUT)
+        looks, ran, before = 0, 0, (-1, -1)
+
+        def settled() -> bool:
+            nonlocal looks, ran, before
+            if poll.poll(0):
+                return True
+            now, time_ns = (len(self._held()), self.queued()), procfs.run_time_ns(self.server.pid)
+            if now != before:
+                looks, ran, before = 0, time_ns, now
+            looks = looks + 1 if set(procfs.states(self.server.pid)) <= ASLEEP else 0
+            return looks > 8 or time_ns - ran > NO_ROOM_NS or not self.server.alive()
+
+        self.wait(settled, "the kernel lets a client in, or the server has no room for more")
+        return bool(poll.poll(0)) and connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
     def wait_full(self) -> None:
         """Wait until the server accepts no more: the number of its connections stays, looked at eight times; or until

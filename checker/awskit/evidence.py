@@ -230,7 +230,8 @@ class Trace:
 
     def backlog(self) -> int | None:
         """What the last listen(2) that succeeded was given; None if nobody saw one."""
-        given = [call.arguments.rpartition(", ")[2] for call in self.calls if call.name == "listen" and call.result == 0]
+        calls = (call for call in self.calls if call.name == "listen" and call.result == 0)
+        given = [call.arguments.rpartition(", ")[2] for call in calls]
         return int(given[-1]) if given else None
 
     def _additions(self) -> list[Call]:

@@ -31,12 +31,12 @@ from .retrace import Retracer
 from .rubric import Item, Rubric
 from .sandbox import Sandbox
 from .sanitizer import Finding
-from .schedule import BUDGET_S, WORKERS, Schedule, in_order, is_about_memory
+from .schedule import BUDGET_S, CALM_S, WORKERS, Schedule, in_order, is_about_memory
 from .server import NoServer
 from .telling import Grading, tell
 from .texts import NO_MEMORY_ERROR
 from .tree import Tree
-from .vigil import PATIENCE_S, Tally
+from .vigil import PATIENCE_S, CalmClock, Tally
 
 T = TypeVar("T")
 
@@ -56,9 +56,8 @@ def memory_check(item: Item) -> Check:
     return Check(f"memory.{item.number}", title, ("S9",), watching, needs=item.checks, own_server=True)
 
 
-def _no_time(check: Check) -> Verdict:
-    reason = f"not tried, because the server has slept and computed for {BUDGET_S:g} s in the checks before"
-    return Verdict(check, Outcome.SKIPPED, reason=reason)
+def _not_tried(check: Check, why: str) -> Verdict:
+    return Verdict(check, Outcome.SKIPPED, reason=f"not tried, because {why}")
 
 
 def _explained(verdict: Verdict, explain: Callable[[Verdict], T]) -> T | None:
@@ -99,10 +98,12 @@ class Grader:
         self._schedule = Schedule(self._order, self._needs)
         self._together = memory.Together((self._checks[name] for name in self._order), self._is_due)
         self._memory_begin: float | None = None
+        self._clock = CalmClock()
 
     def run(self) -> Report:
         """Do it all. Raises nothing for what the submission does; Trouble if not even a build can be tried."""
         begin = time.monotonic()
+        self._clock = CalmClock()
         self._record(self._verdict(BUILD, self._build))
         if (built := self._verdicts[BUILD.id]).outcome is Outcome.ERROR:
             raise Trouble(f"cannot build here: {built.reason}")
@@ -192,7 +193,9 @@ class Grader:
         if missing := [verdict for verdict in needed if verdict.outcome is not Outcome.PASSED]:
             return self._not_judged(check, missing)
         if self._schedule.is_spent(check.id):
-            return _no_time(check)
+            return _not_tried(check, f"the server has slept and computed for {BUDGET_S:g} s in the checks before")
+        if self._clock.seconds() > CALM_S:
+            return _not_tried(check, f"the checks before took {CALM_S:g} s of an idle machine: the server naps")
         return self._verdict(check, lambda verdict: self._run(verdict, tree))
 
     def _is_due(self, check: Check) -> bool:

@@ -42,8 +42,8 @@ def _note_short_backlog(bench: Bench, backlog: int | None) -> None:
     """It costs nothing, because nothing promises how many may connect at one moment."""
     if backlog is not None and 0 <= backlog < CROWD:
         bench.note(
-            f"listen(2) was given a backlog of {backlog}: of clients who connect at one moment {backlog + 1} are let in,"
-            " and the others try again after a second; SOMAXCONN costs nothing"
+            f"listen(2) was given a backlog of {backlog}: of clients who connect at one moment {backlog + 1} are let"
+            " in, and the others try again after a second; SOMAXCONN costs nothing"
         )
 
 

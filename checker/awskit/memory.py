@@ -20,7 +20,6 @@ from .builds import Builds
 from .model import Check, Failure, Trouble, check
 
 BURST = 240  # requests of a kind
-AT_ONCE = 4
 BURSTS = 3
 GROWTH = 32 * 1024  # bytes in one burst that are no chance: eight pages
 
@@ -239,8 +238,8 @@ def growth(bench: Bench) -> None:
     weights = []
     for _ in range(1 + BURSTS):
         for target in (bench.small("static"), "/static/no-such-file.dat"):
-            for _ in range(BURST // AT_ONCE):
-                bench.ask_plainly(request_bytes(target), AT_ONCE)
+            for _ in bench.ask_often(request_bytes(target), BURST):
+                pass
         for number in range(4):
             bench.get(bench.large("dynamic", number))
         bench.settled_descriptors()

@@ -122,11 +122,21 @@ def _exiting(pid: int, task: str) -> bool:
 
 def run_time_ns(pid: int) -> int:
     """Time on a CPU so far, all threads, in nanoseconds."""
-    total = 0
-    for member in family(pid):
-        for task in _entries(f"/proc/{member}/task"):
-            total += int((_read(f"/proc/{member}/task/{task}/schedstat").split() or ["0"])[0])
-    return total
+    return sum(_scheduled(member)[0] for member in family(pid))
+
+
+def awake_ns(*pids: int) -> int:
+    """Time on a CPU or waiting for one so far, all threads of just these processes, in nanoseconds."""
+    return sum(sum(_scheduled(pid)) for pid in pids)
+
+
+def _scheduled(pid: int) -> tuple[int, int]:
+    """Time on a CPU and time waiting for one, all threads of this process, in nanoseconds (sched-stats.rst)."""
+    ran = waited = 0
+    for task in _entries(f"/proc/{pid}/task"):
+        figures = _read(f"/proc/{pid}/task/{task}/schedstat").split() or ["0", "0"]
+        ran, waited = ran + int(figures[0]), waited + int(figures[1])
+    return ran, waited
 
 
 def stalled_seconds() -> float:

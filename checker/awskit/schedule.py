@@ -5,6 +5,9 @@ workers take checks side by side. What a server sleeps while it is waited for, a
 cost; when the checks before one have cost BUDGET_S together, it is not tried. So any server, in whatever state, has its
 report within a minute, and a right one, which costs a few seconds in all on the busiest machine, too, is judged whole.
 
+A server may also nap again and again for moments in which nobody looks at it: 20 ms each turn cost nothing by that
+measure, and minutes in all. So no check begins either when the grading has had CALM_S of the machine's undivided time.
+
 Which checks are not tried must not depend on the workers' luck. So it is decided by the costs of those before a check
 in the order, whichever ended first: a check begins only when those before it have all ended, or when even the most that
 they can still cost would leave it its time. While a server costs little, all workers are at work; in the end, one.
@@ -17,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 WORKERS = 3  # checks judged at once, at most: they wait more than they work, but for those under valgrind
 BUDGET_S = 36.0
+CALM_S = 30.0  # a right server takes a third of that
 MOST_S = 9.0  # what one check counts for, at most: waits that are in vain end after 8 s of sleep in all (vigil.py)
 
 Needs = Callable[[str], Sequence[str]]

@@ -19,6 +19,7 @@ Sources: proc(5), sched-stats.rst and psi.rst of the kernel's documentation.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,3 +169,35 @@ class Vigil:
         if overtime or self._calm >= self._patience:
             return f"nothing came of it for {waited:.0f} s, in which the server ran for {self._worked:.2f} s"
         return self.dawdles()
+
+
+class CalmClock:
+    """A clock that goes only while nothing on this machine waits for a CPU or a disk. Where the kernel does not tell
+    that, it stands."""
+
+    def __init__(self) -> None:
+        self._begin, self._stalled = time.monotonic(), procfs.stalled_seconds()
+
+    def seconds(self) -> float:
+        """How long it went so far."""
+        stalled = procfs.stalled_seconds()
+        return time.monotonic() - self._begin - (stalled - self._stalled) if stalled else 0.0
+
+
+class Pace:
+    """How long a server has slept since, while it was asked again and again and nobody looked at it.
+
+    It is the time in which neither it nor the checker ran, or waited for a CPU: less than it slept, where the checker
+    was at work on something else. So a busy machine is not taken for a slow server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._begin = time.monotonic()
+        self._first = self._awake()
+
+    def slept(self) -> float:
+        """In seconds."""
+        return max(0.0, time.monotonic() - self._begin - (self._awake() - self._first))
+
+    def _awake(self) -> float:
+        return procfs.awake_ns(os.getpid(), *procfs.family(self._server.pid)) / 1e9

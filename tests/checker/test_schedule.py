@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from awskit import schedule
+from awskit import schedule, vigil
 from awskit.grade import BUILD, CHECKS, Grader
 from awskit.model import Outcome
 from awskit.rubric import load
@@ -108,3 +108,16 @@ def test_a_server_that_has_had_its_time_is_not_judged_any_further(
     assert (runs.outcome, listens.outcome, port.outcome) == (Outcome.PASSED, Outcome.PASSED, Outcome.SKIPPED)
     assert runs.cost >= STILL_S
     assert "not tried, because the server has slept and computed" in port.reason
+
+
+def test_a_server_that_naps_where_nobody_looks_is_not_judged_for_ever(
+    monkeypatch: pytest.MonkeyPatch, submission: Callable[..., Path]
+) -> None:
+    """On an idle machine; on a busy one its clock goes slower, and stands where the kernel has no such figure."""
+    monkeypatch.setattr(vigil.CalmClock, "seconds", lambda _: schedule.CALM_S + 1)
+    rubric = load("assignment", CHECKS).only(["process.runs"])
+    with working_folder(None) as folder:
+        report = Grader(submission("null.c", "-DMODE=PAUSE", "-pthread"), rubric, 1, Isolation.probe(), folder).run()
+    verdicts = {verdict.check.id: verdict for result in report.results for verdict in result.verdicts}
+    assert verdicts["process.runs"].outcome is Outcome.SKIPPED
+    assert "of an idle machine" in verdicts["process.runs"].reason

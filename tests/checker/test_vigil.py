@@ -175,3 +175,28 @@ def test_the_machines_pressure_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert procfs.stalled_seconds() == 1.75
     told.clear()  # a kernel that does not say
     assert procfs.stalled_seconds() == 0
+
+
+def _slept_of(program: str, process: Callable[[str], Process]) -> tuple[float, float]:
+    """What the pace tells of a server that is not looked at until the machine has had half a second for it."""
+    server = process(program)
+    pace, begin = vigil.Pace(server), time.monotonic()  # type: ignore[arg-type]
+    time.sleep(0.5)
+    return pace.slept(), time.monotonic() - begin
+
+
+def test_the_pace_counts_sleep_and_no_work(process: Callable[[str], Process]) -> None:
+    slept, elapsed = _slept_of(SLEEPS, process)
+    assert 0.6 * elapsed < slept <= elapsed
+    slept, elapsed = _slept_of(SPINS, process)
+    assert slept < 0.4 * elapsed
+
+
+def test_the_clock_of_an_idle_machine_stands_while_something_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    stalled = iter([5.0, 5.0, 1005.0, 0.0])
+    monkeypatch.setattr(procfs, "stalled_seconds", lambda: next(stalled))
+    clock = vigil.CalmClock()
+    time.sleep(0.01)
+    assert 0.01 <= clock.seconds() < 60
+    assert clock.seconds() < 0
+    assert clock.seconds() == 0  # the kernel does not say

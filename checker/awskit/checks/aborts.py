@@ -17,7 +17,7 @@ from ..reply import show
 
 # Bytes that the client takes before it leaves: none, of the head, some buffers, more than all socket buffers hold.
 OFFSETS = (0, 1, 1000, 4096, 65536, 1_000_000, 5_000_000)
-BACKLOG = 4  # clients that wait to be accepted at once; fewer than the shortest backlog in use (listen(2) with 5)
+BACKLOG = 4  # clients that wait to be accepted at once: not more than a short queue takes (listen(2) with 5)
 REQUESTS = 10_000
 
 
@@ -51,8 +51,8 @@ def before_answer(bench: Bench) -> None:
 def before_accept(bench: Bench) -> None:
     gone = []
     for _ in range(3):
-        with bench.paused():
-            clients = [bench.connect() for _ in range(BACKLOG)]
+        bench.wait_queue_empty()
+        with bench.paused(), bench.crowd(BACKLOG) as clients:
             for number, client in enumerate(clients):
                 (client.abort, client.close)[number % 2]()
         bench.wait_released(clients)
@@ -72,8 +72,8 @@ def at_once(bench: Bench) -> None:
     targets = (bench.small("static"), bench.small("dynamic"), "/static/no-such-file.dat")
     gone = []
     for target in targets * 2:
-        with bench.paused():
-            clients = [bench.connect() for _ in range(BACKLOG)]
+        bench.wait_queue_empty()
+        with bench.paused(), bench.crowd(BACKLOG) as clients:
             for client in clients:
                 client.send(request_bytes(target))
                 client.abort()
@@ -131,11 +131,9 @@ def ten_thousand(bench: Bench) -> None:
     target = bench.small("static")
     request, body = request_bytes(target), bench.tree.file(target, SMALL).read(0, SMALL)
     done = 0
-    while done < REQUESTS:
-        for answer in bench.ask_plainly(request, BACKLOG):
-            done += 1
-            if not (answer.startswith(b"HTTP/") and answer.endswith(body)):
-                _tell_of(bench, target, done, answer)
+    for done, answer in enumerate(bench.ask_often(request, REQUESTS), 1):
+        if not (answer.startswith(b"HTTP/") and answer.endswith(body)):
+            _tell_of(bench, target, done, answer)
     bench.expect_well(f"{done:,} requests")
 
 

@@ -12,7 +12,7 @@ from ..model import Failure, check
 ROUNDS = 10
 NOFILE = 40
 BEGUN = b"GET /"
-OPENED = 2 * NOFILE  # clients, of whom the server has descriptors for fewer than half
+OPENED = 2 * NOFILE  # clients at most: the server has descriptors for fewer than half of them
 
 
 def _register(name: str, title: str, needs: tuple[str, ...], visit: Callable[[Bench], object]) -> None:
@@ -153,10 +153,10 @@ def _begin(bench: Bench, clients: list[Client]) -> None:
 def exhausted(bench: Bench) -> None:
     bench.small("static")
     with bench.start(nofile=NOFILE) as own:
-        with own.several(OPENED) as clients:
+        with own.crowd(OPENED) as clients:
             _begin(own, clients)
-            own.expect_alive(f"{OPENED} clients with at most {NOFILE} descriptors")
-        own.expect_well(f"{OPENED} clients with at most {NOFILE} descriptors came, and left")
+            own.expect_alive(f"{len(clients)} clients with at most {NOFILE} descriptors")
+        own.expect_well(f"{len(clients)} clients with at most {NOFILE} descriptors came, and left")
 
 
 @check(
@@ -168,9 +168,9 @@ def exhausted(bench: Bench) -> None:
 )
 def no_spin(bench: Bench) -> None:
     with bench.start(nofile=NOFILE) as own:
-        with own.several(OPENED) as clients:
+        with own.crowd(OPENED) as clients:
             _begin(own, clients)
-            own.wait_idle(f"{OPENED} clients with at most {NOFILE} descriptors")
+            own.wait_idle(f"{len(clients)} clients with at most {NOFILE} descriptors")
 
 
 @check(
@@ -184,7 +184,7 @@ def for_files(bench: Bench) -> None:
     for kind in KINDS:
         bench.small(kind)
     with bench.start(nofile=NOFILE) as own:
-        with own.several(OPENED) as clients:
+        with own.crowd(OPENED) as clients:
             _begin(own, clients)
             for number, client in enumerate(clients):
                 client.send(request_bytes(own.small(KINDS[number % 2]))[len(BEGUN) :])
@@ -195,4 +195,4 @@ def for_files(bench: Bench) -> None:
                     own.expect_file(reply, own.small(KINDS[number % 2]))
                 else:
                     own.expect_refusal(reply, "a request with no descriptor left for its file")
-        own.expect_well(f"{OPENED} requests at once with at most {NOFILE} descriptors")
+        own.expect_well(f"{len(clients)} requests at once with at most {NOFILE} descriptors")
