@@ -129,7 +129,7 @@ def test_who_tries_io_setup_at_its_start_loses_nothing(submit: Callable[..., Fut
     start = "\tsignals = watch_signals();\n"
     before, found, after = source.read_text().partition(start)
     assert found
-    tried = '\tio_context_t tried = NULL;\n\n\tif (io_setup(1, &tried) < 0)\n\t\tdie("io_setup");\n\tio_destroy(tried);\n'
+    tried = '\tio_context_t tried = NULL;\n\tif (io_setup(1, &tried) < 0)\n\t\tdie("io_setup");\n\tio_destroy(tried);\n'
     source.write_text(before + tried + start + after)
     graded = submit(folder, "--rubric", "full", "--only", "cuts.setup").result()
     assert graded.code == 0, graded.text
