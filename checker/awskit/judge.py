@@ -167,10 +167,11 @@ class Judge:
 
     @staticmethod
     def look_where_it_waits(server: Server, failure: Failure) -> None:
-        """Put into the failure's evidence in which calls the server waits, unless somebody has looked before."""
+        """Put into the failure's evidence in which calls the server waits, and where in its program it stands, unless
+        somebody has looked before."""
         if not failure.evidence.asleep:
-            failure.evidence.asleep = procfs.sleeping_in(server.pid)
-            failure.evidence.stack = stack.stopped_at(server.pid)
+            failure.evidence.asleep = asleep = procfs.sleeping_in(server.pid)
+            failure.evidence.stack = (stack.spins_at if "running" in asleep else stack.stopped_at)(server.pid)
 
     def _side_of(self, reply: Reply) -> str:
         """How the server's end of its connection is, in a word."""

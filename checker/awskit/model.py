@@ -82,7 +82,7 @@ class Evidence:
     transcripts: Sequence[Transcript] = ()  # of the check's connections, in the order in which they were made
     ended: str = ""  # how the server had ended of its own accord: "SIGPIPE", "exit code 1"; "" where it ran on
     asleep: tuple[str, ...] = ()  # the calls in which its threads slept then
-    stack: tuple[int, ...] = ()  # return addresses of a thread that slept elsewhere than in epoll (stack.py)
+    stack: tuple[int, ...] = ()  # addresses where a thread slept elsewhere than in epoll, or spun (stack.py)
     log: str = ""  # the server's last words
     faults: tuple[str, ...] = ()  # that it was started with, as faults.py words them
     finding: str = ""  # what a sanitizer or valgrind found: "stack-buffer-overflow", "Leak_DefinitelyLost"

@@ -100,7 +100,7 @@ def sleeping_in(pid: int) -> tuple[str, ...]:
     names = set()
     for member in family(pid):
         for task in _entries(f"/proc/{member}/task"):
-            word = _read(f"/proc/{member}/task/{task}/syscall").partition(" ")[0]
+            word = _read(f"/proc/{member}/task/{task}/syscall").strip().partition(" ")[0]
             if word.isdecimal():
                 names.add(_CALLS.get(int(word), f"call {word}"))
             elif word == "running":

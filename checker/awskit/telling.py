@@ -36,6 +36,7 @@ _LAST_WORDS = (
     re.compile(r"^\(([^\s():,]{1,200}), (\d{1,7})\): .*$", re.MULTILINE),
     re.compile(r"^[^\n:]*: ([^\s:]{1,200}):(\d{1,7}): .*Assertion.*$", re.MULTILINE),
 )
+WAITS, SPINS = "the call in which it waits", "here it spends its CPU time"
 LOG_LINES = 12
 TEXT_LINES = 12
 
@@ -135,7 +136,8 @@ def _moments(evidence: Evidence) -> list[Moment]:
 
 
 def _frame(verdict: Verdict, evidence: Evidence, grading: Grading, crash: Finding | None) -> Frame | None:
-    """Where a memory checker or the compiler found it; or the call in which the server waits, which it should not."""
+    """Where a memory checker or the compiler found it; or the call in which the server waits, which it should not; or
+    where it spins."""
     if grading.source is None:
         return None
     said = [found for pattern in _LAST_WORDS for found in pattern.finditer(evidence.log)] if evidence.ended else []
@@ -146,11 +148,13 @@ def _frame(verdict: Verdict, evidence: Evidence, grading: Grading, crash: Findin
     if evidence.place is not None:
         what = FOUND.get(evidence.finding, evidence.finding) or verdict.reason.rpartition(" error: ")[2]
         return source.frame(grading.source, grading.binary, evidence.place, what)
-    asleep = evidence.reply is not None and "sleeps" in evidence.reply.why
-    if evidence.ended or not asleep or not evidence.stack or (place := grading.locate(evidence.stack)) is None:
+    why = f"{verdict.reason} {evidence.reply.why if evidence.reply else ''}"
+    spins = "running" in evidence.asleep
+    calls = ", ".join(name for name in evidence.asleep if not name.startswith("epoll"))
+    shows = ("CPU time" if spins else "server sleeps") in why and not evidence.ended
+    if not shows or not evidence.stack or (place := grading.locate(evidence.stack)) is None:
         return None
-    calls = ", ".join(name for name in evidence.asleep if not name.startswith("epoll") and name != "running")
-    return source.frame(grading.source, grading.binary, place, f"the call in which it waits: {calls}")
+    return source.frame(grading.source, grading.binary, place, SPINS if spins else f"{WAITS}: {calls}")
 
 
 def _again(verdict: Verdict, grading: Grading, item: int) -> str:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import known
-from awskit import facts, grade, plain, report, retrace, rubric, source, stack, telling
+from awskit import facts, grade, plain, report, retrace, rubric, source, telling
 from awskit.grade import CHECKS, Grader
 from awskit.isolation import Isolation
-from awskit.lines import line_of
-from awskit.boxed import Program
 from awskit.model import Failure, Outcome, Verdict
 from awskit.reply import Difference, Ending, Head, Reply
-from awskit.sandbox import Sandbox
 from awskit.told import BEFORE, SIDE
 from awskit.transcript import Transcript
 from awskit.tree import Content
@@ -146,41 +140,6 @@ def test_no_frame_is_of_a_file_that_is_not_the_submissions(tmp_path: Path) -> No
 
 # -- real servers ----------------------------------------------------------------------------------------------------
 
-SLEEPER = """#include <unistd.h>
-static int sleep_here(void)
-{
-    char byte;
-    return (int)read(0, &byte, 1);
-}
-int main(void)
-{
-    return sleep_here() + 1;
-}
-"""
-
-
-@pytest.fixture
-def sleeper() -> Iterator[tuple[Path, int]]:
-    """A program that waits in read(2), on its line 5, and its process."""
-    with working_folder(None) as folder:
-        (folder / "aws.c").write_text(SLEEPER)
-        subprocess.run(["gcc", "-g", "-O0", "-o", folder / "aws", folder / "aws.c"], check=True)
-        with subprocess.Popen([folder / "aws"], stdin=subprocess.PIPE) as process:
-            while not Path(f"/proc/{process.pid}/syscall").read_text().startswith("0 0x0 "):  # read(0, …)
-                os.sched_yield()
-            yield folder, process.pid
-            process.send_signal(signal.SIGKILL)
-
-
-def test_the_line_of_the_call_in_which_a_program_sleeps_is_found(sleeper: tuple[Path, int]) -> None:
-    folder, pid = sleeper
-    isolation = Isolation.probe()
-    place = line_of(Sandbox(isolation), Program(folder, "aws"), stack.stopped_at(pid))
-    assert place is not None
-    assert (Path(place[0]).name, place[1], place[2]) == ("aws.c", 5, "sleep_here")
-    assert stack.stopped_at(2**22 + 1) == ()
-
-
 def _told(name: str, check: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Verdict:
     """The verdict of one check on a known submission, with as much time for the second run as a busy machine needs."""
     monkeypatch.setattr(retrace, "LIMIT_S", 60.0)
@@ -227,6 +186,13 @@ def test_the_line_of_a_crash_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (told.frame.file, told.frame.function) == ("aws.c", "percent_decode")
     assert told.frame.what == "AddressSanitizer: heap-buffer-overflow"
     assert [moment.call for moment in told.moments if moment.side == "kernel"] == ["SIGABRT"]
+
+
+def test_the_line_where_a_server_spins_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = _told("epollout-from-the-start", "idle.half_request", tmp_path, monkeypatch).told
+    assert told is not None and told.frame is not None
+    assert (told.frame.file, told.frame.function, told.frame.what) == ("aws.c", "receive_request", telling.SPINS)
+    assert "recv(" in dict(told.frame.source)[told.frame.line]
 
 
 def _mistaken(*_: object, **__: object) -> None:
