@@ -19,8 +19,8 @@ Facts = dict[str, frozenset[str]]
 
 # All that there are; misconceptions.toml says what each is.
 NAMES = frozenset({
-    "check", "reason", "ended", "asleep", "answer", "ending", "side", "body", "bytes", "came", "missing", "size",
-    "mixed", "length", "field", "status_line", "kind", "method", "target", "version", "request", "pieces", "over",
+    "check", "reason", "ended", "asleep", "answer", "answered", "ending", "side", "body", "bytes", "came", "missing",
+    "size", "mixed", "length", "field", "status_line", "kind", "method", "target", "version", "request", "pieces", "over",
     "cut", "client", "fault", "left_open", "finding", "in", "port", "flags", "read_by", "submitted", "reported",
 })  # fmt: skip
 
@@ -71,11 +71,26 @@ def _all(verdict: Verdict, failure: Failure, evidence: Evidence) -> Iterator[tup
     yield "side", evidence.side
     if evidence.place:
         yield "in", evidence.place[2]
+    yield "answered", _answered(failure, evidence)
     if evidence.reply is not None:
         yield from _of_reply(evidence.reply)
     elif evidence.transcripts:
         yield from _of_request(bytes(evidence.transcripts[-1].sent))
         yield "client", evidence.transcripts[-1].events[-1].call
+
+
+def _answered(failure: Failure, evidence: Evidence) -> str:
+    """Whether a byte came back for the request that the check is about, or the end without one; "" where the client did
+    not wait for that. Where a plain request afterwards is what failed, it is the one before that."""
+    asked = [transcript for transcript in evidence.transcripts if transcript.sends]
+    if evidence.reply is not None and failure.evidence.reply is None:
+        asked = [transcript for transcript in asked if transcript is not evidence.reply.transcript]
+    elif evidence.reply is not None and evidence.reply.transcript is not None:
+        asked = [evidence.reply.transcript]
+    if not asked:
+        return ""
+    calls = {event.call for event in asked[-1].events}
+    return "yes" if "receive" in calls else "no" if "end" in calls else ""
 
 
 def _of_request(sent: bytes) -> Iterator[tuple[str, str]]:
