@@ -20,6 +20,7 @@ from .vigil import Vigil
 HEAD_LIMIT = 64 * 1024  # a response head longer than this is none
 BODY_KEPT = 64 * 1024  # so much of a body is kept for a look at it
 RECEIVE = 256 * 1024
+DRAINED = 16  # receives at most: a server may talk without end
 # So long a client that has all that was announced waits for the server's end before it ends its own side. A server that
 # closes does so at once; for any other this is what each request costs. No verdict depends on it.
 GRACE_S = 0.001
@@ -153,6 +154,13 @@ class Client:
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         return bool(self._inbox) or self.ending is not Ending.OPEN or bool(poll.poll(0))
+
+    def drain(self) -> None:
+        """Throw away what has come, without waiting: to close with an answer unread would be RST, which a check that is
+        not about it spares the server."""
+        for _ in range(DRAINED):
+            if not self.has_answer() or not self.receive():
+                return
 
     def read_head(self) -> Reply:
         """Read up to the empty line only; the body stays to be read by `read_body`."""

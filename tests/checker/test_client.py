@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from awskit import procfs
-from awskit.client import Client
+from awskit.client import DRAINED, Client
 from awskit.reply import Ending
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
@@ -85,6 +85,23 @@ def test_what_comes_beyond_the_length_is_read() -> None:
         server.sendall(HEAD + b"body and more")
         server.shutdown(socket.SHUT_WR)
         assert client.reply().length == len(b"body and more")
+
+
+def test_who_drains_leaves_by_fin_and_does_not_wait_or_go_on_for_ever() -> None:
+    with connected() as (client, server):
+        client.drain()  # nothing has come
+        assert client.ending is Ending.OPEN
+        server.sendall(HEAD)
+        select.select([client.socket], [], [])
+        client.drain()
+        client.close()
+        assert server.recv(1) == b""  # and no ECONNRESET
+    received = []
+    with connected() as (client, server), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "receive", lambda: received.append(1) or b"more")
+        patch.setattr(client, "has_answer", lambda: True)
+        client.drain()
+    assert len(received) == DRAINED
 
 
 def test_a_killed_process_is_over_before_anybody_has_waited_for_it() -> None:

@@ -6,7 +6,6 @@ send the fixtures of their group first, and then what is better computed than wr
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 
@@ -221,12 +220,14 @@ def unreadable(bench: Bench) -> None:
 )
 def malformed(bench: Bench) -> None:
     expect_group(bench, "malformed")
-    with contextlib.ExitStack() as stack:
-        for data in (b"\r\n", b"\n", b"\0" * 100, bench.rng.randbytes(256), b" "):
-            client = stack.enter_context(bench.connect())
+    noise = (b"\r\n", b"\n", b"\0" * 100, bench.rng.randbytes(256), b" ")
+    with bench.several(len(noise)) as clients:
+        for client, data in zip(clients, noise):
             client.send(data)
             bench.wait_consumed(client)
         bench.expect_well("bytes that are no HTTP were sent, and the connections are still open")
+        for client in clients:
+            client.drain()
     for data in (bench.rng.randbytes(256), b"\0" * 9000, b"\xff" * 20000):
         bench.expect_refusal(bench.ask(data + b"\r\n\r\n"), f"{len(data):,} bytes that are no HTTP, and an empty line")
     bench.expect_well("bytes that are no HTTP")
