@@ -13,6 +13,9 @@ import pytest
 from awskit import facts, misconceptions
 from awskit.grade import CHECKS
 from awskit.misconceptions import Misconception, recognise, table
+from awskit.model import Failure, Outcome, Verdict
+from awskit.reply import Reply
+from awskit.transcript import Transcript
 
 OBSERVATIONS = tomllib.loads(Path(__file__).with_name("observations.toml").read_text(encoding="utf-8"))["observation"]
 COST_NOTHING = {"D25", "D32"}  # told as notes: no check fails for them
@@ -140,6 +143,37 @@ def test_of_what_may_have_several_causes_none_is_named(observation: dict[str, An
 def test_a_server_that_does_nothing_has_no_misconception(observation: dict[str, Any]) -> None:
     for check in ("static.small_received", "dynamic.small_received"):
         assert recognise(_facts({"check": check, "ended": "no", "kind": "static"} | observation)) is None
+
+
+def test_the_request_that_a_check_is_about_is_the_one_before_the_plain_one() -> None:
+    def asked(answer: bytes, *, ends: bool = True) -> Transcript:
+        transcript = Transcript(1)
+        transcript.add_sent(b"GET /static/a HTTP/1.1\r\n\r\n")
+        if answer:
+            transcript.add_received(answer)
+        if ends:
+            transcript.note("end", "the server closed the connection")
+        return transcript
+
+    def answered(*transcripts: Transcript, of_last: bool = False, after: bool = False) -> frozenset[str]:
+        plain, failure = Failure("the plain one"), Failure("the check's")
+        if of_last or after:
+            plain.evidence.reply = Reply()
+            plain.evidence.reply.transcript = transcripts[-1]
+        if after:
+            failure.__cause__ = plain
+        failure = failure if after or not of_last else plain
+        failure.evidence.transcripts = transcripts
+        verdict = Verdict(CHECKS["request.forms"], Outcome.FAILED, failure=failure)
+        return facts.of(verdict).get("answered", frozenset())
+
+    some, none, left = asked(b"HTTP/1.1 404 Not Found"), asked(b""), asked(b"", ends=False)
+    assert answered(some, none) == {"no"}
+    assert answered(none, some) == {"yes"}
+    assert answered(none, some, of_last=True) == {"yes"}
+    assert answered(some, none, after=True) == {"yes"}
+    assert answered(none, some, after=True) == {"no"}
+    assert answered(left) == answered() == frozenset()
 
 
 def test_an_entry_that_is_not_well_formed_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
