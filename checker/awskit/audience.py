@@ -1,7 +1,9 @@
 """Who may see what of a grading: staff all of it, a student what the rubric shows at this stage of the assignment.
 
-The words are Gradescope's. `results.json` holds everything, each item with its visibility, and Gradescope itself shows
-or hides; for those who hand out pages themselves, `--out` writes what a student may see to a folder of its own.
+The words are Gradescope's, and so is what they mean: of an item that is not shown a student does not learn that it is
+there, and its points count in the mark. `results.json` holds everything, each item with its visibility, and Gradescope
+itself shows or hides; for those who hand out pages themselves, `--out` writes what a student may see to a folder of its
+own.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ def is_shown(visibility: str, stage: str) -> bool:
 
 
 def for_student(report: Report, stage: str) -> Report:
-    """The report without what a student may not see at this stage. The marks stay: what is not shown counts in the sum,
-    and how many items that are is said. Nothing else of them is left in it, neither names nor what came of them."""
+    """The report without what a student may not see at this stage. The mark stays, and what it is out of: both count
+    what is not shown. Nothing else of that is left, neither names nor groups nor what came of it, and the sum of a group
+    is of what is shown of it."""
     shown = [result for result in report.results if is_shown(result.item.visibility, stage)]
     others = [result for result in report.results if not is_shown(result.item.visibility, stage)]
     secret = {verdict.check.id for result in others for verdict in result.all_verdicts}
@@ -36,7 +39,7 @@ def for_student(report: Report, stage: str) -> Report:
         report,
         rubric=replace(report.rubric, items=items),
         results=[_without(result, secret, report.language) for result in shown],
-        withheld=[Withheld(one.item.group, one.score, one.max_score, one.unknown) for one in others],
+        withheld=[Withheld(one.score, one.unknown) for one in others],
     )
 
 
@@ -52,7 +55,7 @@ def as_seen(report: Report, result: ItemResult) -> ItemResult:
 
 def _nameless(item: Item) -> Item:
     """What is left of an item that is not shown: its points."""
-    return replace(item, name="", checks=())
+    return replace(item, name="", group="", checks=())
 
 
 def _without(result: ItemResult, secret: Iterable[str], language: str) -> ItemResult:

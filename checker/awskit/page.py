@@ -235,8 +235,6 @@ def _about(report: Report, texts: Texts) -> Markup:
         said.append(element("ul", [element("li", line(text)) for text in missing]))
     else:
         said.append(element("p", texts("page.boxed")))
-    if report.withheld:
-        said.append(element("p", texts("report.withheld", n=len(report.withheld))))
     if report.build_log.strip():
         log = element("pre", "\n".join(cut(report.build_log)), tabindex="0")
         said.append(_folded(texts("page.build_log"), log))

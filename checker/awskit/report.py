@@ -79,8 +79,6 @@ def _title(report: Report) -> str:
 def _end(report: Report) -> Iterator[str]:
     """The sum, and what is to be known of it."""
     texts = load(report.language)
-    if report.withheld:
-        yield texts("report.withheld", n=len(report.withheld))
     yield texts("report.sum", score=report.score, n=report.rubric.total, seconds=texts.seconds(report.seconds))
     if report.memory_seconds:
         yield texts("report.memory_seconds", seconds=texts.seconds(report.memory_seconds))

@@ -44,11 +44,9 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class Withheld:
-    """What a reader who may not see an item is told of it: it counts."""
+    """What is left of an item for a reader who may not see it: it counts in the mark."""
 
-    group: str
     score: float
-    max_score: float
     unknown: bool
 
 
@@ -78,13 +76,9 @@ class Report:
         return any(result.unknown for result in [*self.results, *self.withheld])
 
     def mark_of(self, group: str) -> tuple[float, float]:
-        """The points of one group: earned, and all there are."""
+        """The points of one group, as far as its items are shown: earned, and all there are."""
         results = [result for result in self.results if result.item.group == group]
-        withheld = [one for one in self.withheld if one.group == group]
-        return (
-            sum(one.score for one in [*results, *withheld]),
-            sum(one.max_score for one in [*results, *withheld]),
-        )
+        return sum(one.score for one in results), sum(one.max_score for one in results)
 
     @property
     def notes(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a student may see: what the rubric shows at this stage, sums that count everything, and nothing of the rest."""
+"""What a student may see: what the rubric shows at this stage, a mark that counts everything, and nothing of the rest."""
 
 from __future__ import annotations
 
@@ -49,14 +49,13 @@ def test_when_what_is_shown(visibility: str, stages: tuple[str, ...]) -> None:
 def test_what_is_not_shown_counts_and_leaves_nothing_else() -> None:
     whole = _report("after_published")
     report = for_student(whole, "after_due_date")
-    assert (report.score, report.rubric.total, report.mark_of("files")) == (1, 7, (1, 7))
+    assert (report.score, report.rubric.total, report.mark_of("files")) == (1, 7, (0, 4))
     text = table(report)
-    assert "1/7  FILES" in text
-    assert "1 item is not shown here; it counts in the sums." in text
+    assert "0/4  FILES" in text
     assert "1 of 7 points" in text
     assert "the open one" in text
     everything = text + page.render(report) + json.dumps(asdict(report), default=str)
-    for secret in ("secret", SECRET, "why it failed"):
+    for secret in ("secret", SECRET, "why it failed", "shown"):
         assert secret not in everything
     assert whole.results[0].verdicts[0].reason.endswith(SECRET), "the staff's report was changed"
 
@@ -67,7 +66,6 @@ def test_why_it_was_skipped_is_said_where_it_may_be_known() -> None:
     text = table(report)
     assert f"this did not pass: {SECRET}" in text
     assert "a secret" in text
-    assert "not shown" not in text
 
 
 def test_what_could_not_be_judged_is_said_though_it_is_not_shown() -> None:
