@@ -38,13 +38,16 @@ def of_connection(trace: Trace, transcript: Transcript, site: str, evidence: Evi
         chosen.append(trace.calls[-1])
     wrong = _wrong(chosen, trace, evidence)
     after = states.after(chosen, trace, transcript.port)
-    return [_moment(run, any(call is wrong for call in run), after.get(run[-1].at, "")) for run in _runs(chosen)]
+    return [
+        _moment(run, transcript.port, any(call is wrong for call in run), after.get(run[-1].at, ""))
+        for run in _runs(chosen)
+    ]
 
 
 def moments_of(seen: Seen) -> list[Moment]:
     """Both sides of a request that strace saw, with the call that is wrong."""
     chosen = _chosen(seen.trace, seen.transcript.port, _path(seen.transcript, seen.site), until=seen.transcript)
-    server = [_moment(run, any(call is seen.culprit for call in run)) for run in _runs(chosen)]
+    server = [_moment(run, seen.transcript.port, any(call is seen.culprit for call in run)) for run in _runs(chosen)]
     return [*(replace(moment, wrong=False) for moment in of_client(seen.transcript)), *server]
 
 
@@ -105,8 +108,10 @@ def _runs(calls: Iterable[Call]) -> list[list[Call]]:
     return [part for run in runs for part in ([run] if len(run) > 2 else [[call] for call in run])]
 
 
-def _moment(run: list[Call], wrong: bool, state: str = "") -> Moment:
+def _moment(run: list[Call], port: int, wrong: bool, state: str = "") -> Moment:
+    """What the client at `port` sees of some calls: of those about another it gets no byte."""
     call = run[-1] if wrong else run[0]
+    own = call.port in (None, port)
     times = f", {len(run):,} times" if len(run) > 1 else ""
     moved = sum(max(0, one.result or 0) for one in run) if call.name in (*SENDS, *RECEIVES, "pread64") else 0
     if _waits(call):
@@ -116,10 +121,12 @@ def _moment(run: list[Call], wrong: bool, state: str = "") -> Moment:
     else:
         result = "" if call.result is None or call.result < 0 else f"{moved if moved else call.result:,}"
     name = _NAMES.get(call.name, call.name)
-    return Moment(run[0].at, "server", name, short(_arguments(call) + times), result, moved, state, wrong)
+    client = "the client" if own else "another client"
+    text = short(_arguments(call, client) + times)
+    return Moment(run[0].at, "server", name, text, result, moved if own else 0, state, wrong)
 
 
-def _arguments(call: Call) -> str:
+def _arguments(call: Call, client: str) -> str:
     """The arguments in short: descriptors with what they lead to, and how many bytes were asked for."""
     if call.opened:
         return ", ".join([call.opened, *call.writing_flags])
@@ -133,7 +140,7 @@ def _arguments(call: Call) -> str:
     words = []
     for number, leads in _DESCRIPTOR.findall(call.arguments)[:3]:
         if not leads.startswith("anon_inode:[eventpoll]"):
-            words.append(f"fd {number}" + (f" {leads}" if leads.startswith("/") else _kind(leads)))
+            words.append(f"fd {number}" + (f" {leads}" if leads.startswith("/") else _kind(leads, client)))
     if call.name == "epoll_ctl":
         words = [" ".join([*re.findall(r"EPOLL_CTL_\w+", call.arguments), *_EVENTS.findall(call.arguments)]), *words]
     elif call.name == "fcntl":
@@ -150,8 +157,8 @@ def _reads(submit: Call) -> int:
     return submit.arguments.count("{aio_data=")
 
 
-def _kind(leads: str) -> str:
-    for start, kind in (("TCP", " (the client)" if "->" in leads else " (the listener)"), ("anon_inode:[", "")):
+def _kind(leads: str, client: str) -> str:
+    for start, kind in (("TCP", f" ({client})" if "->" in leads else " (the listener)"), ("anon_inode:[", "")):
         if leads.startswith(start):
             return kind or f" ({leads[len(start):].rstrip(']')})"
     return ""

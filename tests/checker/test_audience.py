@@ -1,4 +1,4 @@
-"""What a student may see: what the rubric shows at this stage, a mark that counts everything, and nothing of the rest."""
+"""What a student may see: what the rubric shows at this stage, a mark that counts all, and nothing of the rest."""
 
 from __future__ import annotations
 

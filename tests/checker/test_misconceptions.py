@@ -119,8 +119,8 @@ def test_a_cause_needs_its_evidence_whole() -> None:
     "observation",
     [
         # A connection's place in the file is left from the one before.
-        {"check": "dynamic.small_received", "ended": "no", "answer": "200", "body": "none", "came": "0", "ending": "fin",
-         "kind": "dynamic", "length": ["right", "less came"]},
+        {"check": "dynamic.small_received", "ended": "no", "answer": "200", "body": "none", "came": "0",
+         "ending": "fin", "kind": "dynamic", "length": ["right", "less came"]},
         {"check": "abort.ten_thousand", "ended": "no", "answer": "200", "body": "none", "came": "0", "ending": "fin"},
         # The program ends itself when a client hangs up that has had its answer, whatever it asked for.
         {"check": "request.forms", "ended": "exit code 1", "answer": "nothing", "answered": "yes", "ending": "rst"},

@@ -154,6 +154,9 @@ def test_nothing_is_marked_where_the_failure_is_about_no_exchange() -> None:
 def test_the_last_call_before_the_end_is_marked_whoever_it_was_about() -> None:
     log = ACCEPT + HEAD_SENT + f"9 4.0 sendfile({OTHER}, {FILE}, NULL, 9) = -1 EPIPE (Broken pipe)\n"
     assert _wrong(log, Evidence(ended="SIGPIPE")) == [("sendfile", "EPIPE")]
+    found = _server(ACCEPT + HEAD_SENT + f"9 4.0 sendfile({OTHER}, {FILE}, NULL, 9) = 9\n", Evidence(ended="SIGPIPE"))
+    sent = [("another client" in moment.text, moment.count) for moment in found if moment.call in ("send", "sendfile")]
+    assert sent == [(False, 100), (True, 0)], "no byte of it goes to this client"
     (end,) = moments.of_end("SIGPIPE", 4.0)
     assert (end.call, end.side, end.wrong) == ("SIGPIPE", "kernel", True)
     assert moments.of_end("exit code 3", 4.0)[0].result == "3"

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from browser import CHROMIUM, Browser, browser
+
+if keep := os.environ.get("PAGES"):  # where pages and their pictures are kept
+    Path(keep).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture(scope="module")
