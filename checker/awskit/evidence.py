@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .model import Trouble
 
@@ -44,6 +44,7 @@ _MOVED_NOTHING = re.compile(r"= (-1 \w+ \(.*\)|0)$|^ *epoll_p?wait")
 LOOP = 4  # calls: of a loop over epoll_wait and one that fails, and a little more
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _UNFINISHED = "<unfinished ...>"
+_FRAME = re.compile(r" > (.*?)\([^()]*\) \[(0x[0-9a-f]{1,16})\]")
 
 # The checker's clients are at 127.0.0.1: a server can make itself a client with the port of one at another address.
 _PEER = re.compile(r"<TCP(?:v6)?:\[[^<>]*->\[?(?:::ffff:)?127\.0\.0\.1\]?:(\d+)\]>")
@@ -60,7 +61,8 @@ _WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC")
 @dataclass(frozen=True)
 class Call:
     """One system call. `arguments` is strace's text; `result` is None while it has not returned; `returned` is what
-    strace says of a result: what a descriptor leads to, or which error it is; `at` is when it began, or 0."""
+    strace says of a result: what a descriptor leads to, or which error it is; `at` is when it began, or 0; `stack` are
+    return addresses in the program, as its symbols count them, the innermost first, where strace was asked (-k)."""
 
     thread: int
     name: str
@@ -68,6 +70,7 @@ class Call:
     result: int | None
     returned: str = ""
     at: float = 0.0
+    stack: list[int] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def error(self) -> str:
@@ -193,15 +196,13 @@ class Trace:
         read = {name: self.bytes_read(path, name) for name in READS}
         read["sendfile"] = self.bytes_read(path, "sendfile", port=port)
         return Ledger(
-            path,
-            port,
-            sent,
+            path, port, sent,
             self.bytes_sent_by_sendfile(path, port),
             self.asked_by_aio(path),
             {name: count for name, count in read.items() if count},
             self.first_blocking(port),
             tuple(call for call in self.calls if call.opened == path),
-        )
+        )  # fmt: skip
 
     def first_blocking(self, port: int) -> Call | None:
         """The first call that sent to or received from the client at `port` while the socket was blocking and that was
@@ -235,11 +236,8 @@ class Trace:
         return int(given[-1]) if given else None
 
     def _additions(self) -> list[Call]:
-        return [
-            call
-            for call in self.calls
-            if call.name == "epoll_ctl" and call.result == 0 and "EPOLL_CTL_ADD" in call.arguments
-        ]
+        return [call for call in self.calls
+                if call.name == "epoll_ctl" and call.result == 0 and "EPOLL_CTL_ADD" in call.arguments]  # fmt: skip
 
     def waiting(self) -> list[Call]:
         """The calls that had not returned."""
@@ -273,10 +271,14 @@ def parse(text: str, program: str) -> Trace:
     begun: dict[int, tuple[float, str]] = {}
     outsiders: set[int] = set()
     started = False
+    latest: Call | None = None
     for line in text.splitlines():
         found = _LINE.fullmatch(line)
         if found is None:
+            if latest and (frame := _FRAME.fullmatch(line)) and frame[1] == program:
+                latest.stack.append(int(frame[2], 16))
             continue
+        latest = None
         thread, at, rest = int(found[1]), float(found[2] or 0), found[3]
         if resumed := _RESUMED.fullmatch(rest):
             at, beginning = begun.pop(thread, (at, ""))
@@ -284,7 +286,7 @@ def parse(text: str, program: str) -> Trace:
         if call := _CALL.fullmatch(rest):
             begun.pop(thread, None)
             if started and thread not in outsiders:
-                calls.append(Call(thread, call[1], call[2], _number(call[3]), call[4], at))
+                calls.append(latest := Call(thread, call[1], call[2], _number(call[3]), call[4], at))
         elif _BEGUN.match(rest):
             begun[thread] = at, rest.removesuffix(_UNFINISHED)
         else:  # `+++ exited with 0 +++`

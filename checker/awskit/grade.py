@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -130,7 +130,7 @@ class Grader:
         """Put into each failed verdict what is said of it."""
         rubric = "" if self.rubric.name == "assignment" else self.rubric.name
         binary = self._program.binary if self._program else "aws"
-        grading = Grading(str(self.path), rubric, self.seed, self.folder / "submission", binary, self._line_of)
+        grading = Grading(str(self.path), rubric, self.seed, self.folder / "submission", binary, self._lines_of)
         failed = {verdict.check.id: (verdict, result.item.number) for result in results
                   for verdict in result.all_verdicts if verdict.outcome is Outcome.FAILED}  # fmt: skip
         retracer = None
@@ -148,9 +148,9 @@ class Grader:
                            crash=crashes.get(name))  # fmt: skip
             verdict.told = _explained(verdict, told)
 
-    def _line_of(self, addresses: tuple[int, ...]) -> tuple[str, int, str] | None:
-        """The place in the source of the first of these addresses of the program that has one."""
-        return lines.line_of(self.sandbox, self._program, addresses) if self._program else None
+    def _lines_of(self, addresses: Sequence[int]) -> tuple[tuple[str, int, str], ...]:
+        """The places in the source of those of these addresses of the program that have one."""
+        return lines.lines_of(self.sandbox, self._program, addresses) if self._program else ()
 
     def _lost(self, name: str) -> float:
         """The points of the items that this check makes fail."""

@@ -4,6 +4,7 @@ that the submission has made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from .boxed import Program
@@ -13,10 +14,10 @@ ADDR2LINE = "/usr/bin/addr2line"
 PATIENCE_S = 5.0
 
 
-def line_of(sandbox: Sandbox, program: Program, addresses: tuple[int, ...]) -> tuple[str, int, str] | None:
-    """File, line and function of the first of these addresses that has a line; None where none has."""
+def lines_of(sandbox: Sandbox, program: Program, addresses: Sequence[int]) -> tuple[tuple[str, int, str], ...]:
+    """File, line and function of those of these return addresses that have a line, in their order."""
     if not addresses or not Path(ADDR2LINE).exists():
-        return None
+        return ()
     folder = sandbox.mount(program.folder, "/submission")
     # A return address is that of the next instruction, perhaps of the next line.
     words = [hex(address - 1) for address in addresses]
@@ -26,9 +27,9 @@ def line_of(sandbox: Sandbox, program: Program, addresses: tuple[int, ...]) -> t
         process.wait(PATIENCE_S)
     finally:
         process.destroy()
-    lines = process.stdout.text().splitlines()
+    lines, places = process.stdout.text().splitlines(), []
     for function, where in zip(lines[::2], lines[1::2]):
         file, _, line = where.partition(" ")[0].rpartition(":")
         if line.isdecimal() and int(line) and not file.startswith("?"):
-            return file, int(line), function
-    return None
+            places.append((file, int(line), function))
+    return tuple(places)

@@ -46,16 +46,18 @@ _TRACER = tuple(
     word + ",".join(["", *_WHOLE]) if word.startswith("abbrev=")
     else word + ",".join(["", *("?" + name for name in _MORE)]) if word.startswith("trace=")
     else word
-    for word in (*STRACE, "-ttt")
+    for word in (*STRACE, "-ttt", "-k")
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Second:
-    """What a second run showed: the moments of the exchange, both sides; facts that only strace sees."""
+    """What a second run showed: the moments of the exchange, both sides; facts that only strace sees; the return
+    addresses on the stack of the call at which it went wrong, where there is one."""
 
     moments: tuple[Moment, ...]
     facts: Facts
+    stack: tuple[int, ...] = ()
 
 
 class _ShortVigil(Vigil):
@@ -202,7 +204,9 @@ def _told(second: Failure, trace: Trace, site: str) -> Second | None:
     if not trace.started or transcript is None:
         return None
     server = calls.of_connection(trace, transcript, site, evidence)
+    wrong = next((moment.at for moment in server if moment.wrong), None)
+    stack = next((tuple(call.stack) for call in trace.calls if call.at == wrong and call.stack), ())
     server += moments.of_end(evidence.ended, max((moment.at for moment in server), default=0.0))
     client = [replace(moment, wrong=False) for moment in moments.of_client(transcript)]
     faults = moments.of_faults(evidence.faults, client[0].at)
-    return Second((*faults, *client, *server), calls.reported(trace))
+    return Second((*faults, *client, *server), calls.reported(trace), stack)

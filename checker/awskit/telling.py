@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ _LAST_WORDS = (
     re.compile(r"^[^\n:]*: ([^\s:]{1,200}):(\d{1,7}): .*Assertion.*$", re.MULTILINE),
 )
 WAITS, SPINS = "the call in which it waits", "here it spends its CPU time"
+FAILS = "the call at which it went wrong"
+CALLERS = 4  # functions of which the names are told, the innermost among them
 LOG_LINES = 12
 TEXT_LINES = 12
 
@@ -53,7 +55,7 @@ class Grading:
     seed: int
     source: Path | None = None
     binary: str = "aws"  # relative to `source`
-    locate: Callable[[tuple[int, ...]], Place | None] = lambda _: None  # the line of the first address that has one
+    locate: Callable[[Sequence[int]], tuple[Place, ...]] = lambda _: ()  # the lines of addresses that have one
 
 
 def tell(
@@ -85,7 +87,7 @@ def tell(
         traced=second is not None or evidence.seen is not None,
         exchange=_text(verdict.exchange, 24),
         cause=_cause(facts.of(verdict) | (second.facts if second else {}), crash),
-        frame=_frame(verdict, evidence, grading, crash),
+        frame=_frame(verdict, evidence, grading, crash) or _frame_of_call(second, grading),
         again=_again(verdict, grading, item),
         log=_text(evidence.log or verdict.server_log, LOG_LINES),
     )
@@ -152,9 +154,19 @@ def _frame(verdict: Verdict, evidence: Evidence, grading: Grading, crash: Findin
     spins = "running" in evidence.asleep
     calls = ", ".join(name for name in evidence.asleep if not name.startswith("epoll"))
     shows = ("CPU time" if spins else "server sleeps") in why and not evidence.ended
-    if not shows or not evidence.stack or (place := grading.locate(evidence.stack)) is None:
+    if not shows or not (places := grading.locate(evidence.stack)):
         return None
-    return source.frame(grading.source, grading.binary, place, SPINS if spins else f"{WAITS}: {calls}")
+    return source.frame(grading.source, grading.binary, places[0], SPINS if spins else f"{WAITS}: {calls}")
+
+
+def _frame_of_call(second: Second | None, grading: Grading) -> Frame | None:
+    """Where the call was made at which it went wrong, and which functions had been called for that."""
+    if second is None or grading.source is None or not (places := grading.locate(second.stack)):
+        return None
+    wrong = next(moment for moment in second.moments if moment.wrong)
+    callers = ", ".join(function for _, _, function in places[1:CALLERS])
+    what = f"{FAILS}: {wrong.call}" + (f", called by {callers}" if callers else "")
+    return source.frame(grading.source, grading.binary, places[0], what)
 
 
 def _again(verdict: Verdict, grading: Grading, item: int) -> str:

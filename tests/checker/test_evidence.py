@@ -75,6 +75,24 @@ def test_calls_of_threads_that_interleave_are_put_together() -> None:
     ]
 
 
+def test_a_call_has_the_stack_that_stands_below_it_as_far_as_it_is_the_programs() -> None:
+    trace = _trace(
+        '7  read(5, ""..., 9) = 9\n',
+        " > /usr/lib/libc.so.6(read+0x10) [0x11]",
+        f" > {PROGRAM}(receive+0x1) [0x22]",
+        f" > {PROGRAM}() [0x33]",
+        " > /submission/other(receive) [0x44]",
+        " > unexpected_backtracing_error [0x55]",
+        '8  read(5, ""..., 9 <unfinished ...>\n',
+        f" > {PROGRAM}() [0x66]\n",  # of nobody
+        "7  close(5) = 0",
+        "8  <... read resumed>) = 3",
+        f" > {PROGRAM}() [0x77]",
+    )
+    found = [(call.name, call.stack) for call in trace.calls]
+    assert found == [("read", [0x22, 0x33]), ("close", []), ("read", [0x77])]
+
+
 def test_a_thread_that_is_gone_waits_no_more() -> None:
     trace = _trace("8  epoll_wait(3<anon_inode:[eventpoll]>,  <unfinished ...>", "8  +++ killed by SIGTERM +++")
     assert trace.waiting() == []

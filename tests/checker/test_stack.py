@@ -13,7 +13,7 @@ import pytest
 from awskit import procfs, stack
 from awskit.boxed import Program
 from awskit.isolation import Isolation
-from awskit.lines import line_of
+from awskit.lines import lines_of
 from awskit.sandbox import Sandbox
 from awskit.workplace import working_folder
 
@@ -100,9 +100,8 @@ def test_the_line_of_the_call_in_which_a_program_sleeps_is_found() -> None:
     with _running(SLEEPER) as (folder, pid):
         while not Path(f"/proc/{pid}/syscall").read_text().startswith("0 0x0 "):  # read(0, …)
             os.sched_yield()
-        place = line_of(Sandbox(Isolation.probe()), Program(folder, "aws"), stack.stopped_at(pid))
+        [place, *_] = lines_of(Sandbox(Isolation.probe()), Program(folder, "aws"), stack.stopped_at(pid))
         assert stack.spins_at(pid) == ()
-    assert place is not None
     assert (Path(place[0]).name, place[1], place[2]) == ("aws.c", 5, "sleep_here")
     assert stack.stopped_at(2**22 + 1) == stack.spins_at(2**22 + 1) == ()
 
@@ -125,7 +124,6 @@ def test_the_line_where_a_program_spins_is_found(word: str, function: str, lines
         while procfs.run_time_ns(pid) < 20_000_000:  # it is long past its beginning
             os.sched_yield()
         assert "running" in procfs.sleeping_in(pid)
-        place = line_of(Sandbox(Isolation.probe()), Program(folder, "aws"), stack.spins_at(pid))
+        [place, *_] = lines_of(Sandbox(Isolation.probe()), Program(folder, "aws"), stack.spins_at(pid))
         assert "R" in procfs.states(pid)  # it goes on
-    assert place is not None
     assert (Path(place[0]).name, place[2]) == ("aws.c", function) and place[1] in lines

@@ -158,6 +158,9 @@ def test_a_failure_is_run_again_to_show_the_servers_calls(tmp_path: Path, monkey
     assert told is not None and told.traced
     (wrong,) = [moment for moment in told.moments if moment.wrong]
     assert (wrong.side, wrong.call, wrong.result) == ("server", "sendfile", "EAGAIN")
+    assert told.frame is not None and told.frame.function == "send_static"
+    assert told.frame.what == f"{telling.FAILS}: sendfile, called by handle_socket, handle_event, run"
+    assert "sendfile(" in dict(told.frame.source)[told.frame.line]
     assert {"connect", "send", "receive", "pause", "end"} <= {m.call for m in told.moments if m.side == "client"}
 
 
