@@ -33,6 +33,9 @@ MANY = 50  # epoll_waits one after another that say the same: nobody heeds what 
 def of_connection(trace: Trace, transcript: Transcript, site: str, evidence: Evidence) -> list[Moment]:
     """The moments of the server, one of them marked as wrong where that can be told. `site` is the document root as the
     server sees it."""
+    if evidence.reply is not None and evidence.reply.ending is Ending.SILENCE:  # who has given up sees nothing more
+        end = max((event.at for event in transcript.events if event.call == "end"), default=float("inf"))
+        trace = replace(trace, calls=tuple(call for call in trace.calls if call.at <= end))
     chosen = _chosen(trace, transcript.port, _path(transcript, site))
     if evidence.ended and trace.calls[-1] not in chosen:  # whoever it was about: it may have ended the server
         chosen.append(trace.calls[-1])
@@ -77,7 +80,8 @@ def _chosen(trace: Trace, port: int, path: str, until: Transcript | None = None)
     is repeated. `until` the end of that exchange, where the run goes on with others."""
     begin = next((at for at, call in enumerate(trace.calls) if call.accepted == port), None)
     if begin is None:  # nobody accepted it: what the server does instead is all that there is
-        return [call for call in trace.calls if _waits(call) or call.name == "exit_group"]
+        again = [call for run in _runs(trace.calls) if len(run) >= MANY for call in run]
+        return again or [call for call in trace.calls if _waits(call) or call.name == "exit_group"]
     end = until.events[-1].at if until else float("inf")
     found: list[Call] = []
     spun: list[Call] = []  # epoll_waits since the last of those
@@ -112,7 +116,7 @@ def _moment(run: list[Call], port: int, wrong: bool, state: str = "") -> Moment:
     """What the client at `port` sees of some calls: of those about another it gets no byte."""
     call = run[-1] if wrong else run[0]
     own = call.port in (None, port)
-    times = f", {len(run):,} times" if len(run) > 1 else ""
+    times = f"{len(run):,} times" if len(run) > 1 else ""
     moved = sum(max(0, one.result or 0) for one in run) if call.name in (*SENDS, *RECEIVES, "pread64") else 0
     if _waits(call):
         result = "waits"
@@ -122,7 +126,7 @@ def _moment(run: list[Call], port: int, wrong: bool, state: str = "") -> Moment:
         result = "" if call.result is None or call.result < 0 else f"{moved if moved else call.result:,}"
     name = _NAMES.get(call.name, call.name)
     client = "the client" if own else "another client"
-    text = short(_arguments(call, client) + times)
+    text = short(", ".join(filter(None, (times, _arguments(call, client)))))
     return Moment(run[0].at, "server", name, text, result, moved if own else 0, state, wrong)
 
 
@@ -187,7 +191,7 @@ def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
         cut_short = [call for call in moving if call.name in SENDS and 0 <= (call.result or 0) < _asked(call)]
         if cut_short:  # what it did not take never left
             return cut_short[0 if reply.head is None else -1]
-        return next((call for call in reversed(calls) if call.name in ("close", "shutdown") and call.port), None)
+        return next((call for call in calls if call.name in ("close", "shutdown") and call.port), None)  # FIN, or RST
     return (failed or moving or [None])[-1]
 
 

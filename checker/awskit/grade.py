@@ -27,7 +27,7 @@ from .builds import Builds
 from .isolation import Isolation
 from .model import NOT_TRIED, REGISTRY, Check, Failure, Outcome, Trouble, Verdict
 from .results import ItemResult, Report
-from .retrace import Retracer
+from .retrace import Retracer, Second
 from .rubric import Item, Rubric
 from .sandbox import Sandbox
 from .sanitizer import Finding
@@ -141,10 +141,15 @@ class Grader:
         crashes: dict[str, Finding | None] = {}
         for name in order if retracer else ():
             crashes[name] = _explained(failed[name][0], retracer.crash)
+        seconds: dict[str, Second | None] = {}
+        for name in order if retracer else ():
+            seconds[name] = _explained(failed[name][0], retracer.again)
+        for name, second in seconds.items() if retracer else ():
+            if second is not None and crashes.get(name) is None:
+                seconds[name] = _explained(failed[name][0], partial(retracer.place, second=second)) or second
         for name in order:
             verdict, item = failed[name]
-            second = _explained(verdict, retracer.again) if retracer else None
-            told = partial(tell, grading=grading, item=item, lost=self._lost(name), second=second,
+            told = partial(tell, grading=grading, item=item, lost=self._lost(name), second=seconds.get(name),
                            crash=crashes.get(name))  # fmt: skip
             verdict.told = _explained(verdict, told)
 

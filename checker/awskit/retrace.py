@@ -1,4 +1,5 @@
 """A failed check once more, under strace, only to explain: which calls the server made on the connection that failed.
+And a third time, where there is time: from where in the program the call was made at which it went wrong.
 
 Nothing here judges. The run is short: who has been waited for in vain once is not waited for again as long. When it
 does not fail as the first one did, or takes too long, nothing is shown of it.
@@ -20,7 +21,7 @@ from typing import Any
 from . import calls, facts, moments, sanitizer, states
 from .bench import Bench
 from .boxed import BoxedLauncher, BoxedServer
-from .evidence import STRACE, Trace, parse
+from .evidence import STRACE, Call, Trace, parse
 from .facts import Facts
 from .model import Check, Failure, Trouble, Verdict
 from .server import NoServer
@@ -46,17 +47,18 @@ _TRACER = tuple(
     word + ",".join(["", *_WHOLE]) if word.startswith("abbrev=")
     else word + ",".join(["", *("?" + name for name in _MORE)]) if word.startswith("trace=")
     else word
-    for word in (*STRACE, "-ttt", "-k")
+    for word in (*STRACE, "-ttt")
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Second:
-    """What a second run showed: the moments of the exchange, both sides; facts that only strace sees; the return
-    addresses on the stack of the call at which it went wrong, where there is one."""
+    """What a second run showed: the moments of the exchange, both sides; facts that only strace sees; the call at which
+    it went wrong, where there is one, and the return addresses on its stack, where a third run showed those."""
 
     moments: tuple[Moment, ...]
     facts: Facts
+    wrong: Call | None = None
     stack: tuple[int, ...] = ()
 
 
@@ -125,6 +127,28 @@ class Retracer:
 
     def again(self, verdict: Verdict) -> Second | None:
         """The second run of a check that failed; None where it cannot be had, or was another failure."""
+        return _told(*found) if (found := self._traced(verdict, _TRACER)) else None
+
+    def place(self, verdict: Verdict, second: Second) -> Second:
+        """The second run, with the stack of the call at which it went wrong. strace takes milliseconds to unwind one: so
+        it is another run, in which it looks at calls of that name only. Not where the first run showed a place."""
+        assert verdict.failure is not None, "only a failure is run again"
+        evidence = facts.gathered(verdict.failure)
+        if second.wrong is None or evidence.stack or evidence.place:
+            return second
+        names = f"trace=execve,{second.wrong.name}"
+        tracer = tuple(names if word.startswith("trace=") else word for word in (*_TRACER, "-k"))
+        if (found := self._traced(verdict, tracer)) is None:
+            return second
+        failure, trace, _ = found
+        like = [call for call in trace.calls if call.stack and call.error == second.wrong.error]
+        transcript = facts.transcript_of(facts.gathered(failure))
+        own = [call for call in like if transcript and call.port == transcript.port] or like
+        return replace(second, stack=tuple(own[-1].stack)) if own else second
+
+    def _traced(self, verdict: Verdict, tracer: tuple[str, ...]) -> tuple[Failure, Trace, str] | None:
+        """The failure of another run under `tracer` that is like the first one, what strace saw, and the document root
+        as the server saw it."""
         check, first = verdict.check, verdict.failure
         limit = min(LIMIT_S, self._end - time.monotonic())
         if first is None or limit < LEAST_S or not _tells_more(check) or not Path(STRACE[0]).exists():
@@ -132,8 +156,8 @@ class Retracer:
         with tempfile.TemporaryDirectory(prefix="awscheck-again-") as folder:
             log = Path(folder) / "strace"
             # A filter for strace would not see the calls that the warden's filter has taken: then it looks at all.
-            tracer = [word for word in _TRACER if word != "--seccomp-bpf" or not facts.gathered(first).faults]
-            launcher = self._launcher.traced(*tracer, "-o", str(log)).patient(START_S)
+            words = [word for word in tracer if word != "--seccomp-bpf" or not facts.gathered(first).faults]
+            launcher = self._launcher.traced(*words, "-o", str(log)).patient(START_S)
             launcher = states.telling(replace(launcher, only_explains=True))
             bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, check.id, PATIENCE_S, wait_s=WAIT_S)
             with contextlib.suppress(Trouble, OSError):
@@ -141,7 +165,7 @@ class Retracer:
                 if second is not None and _alike(first, second):
                     server = bench.servers[-1]
                     text = states.without_data(_beginning_and_end(log))
-                    return _told(second, parse(text, server.command), server.site)
+                    return second, parse(text, server.command), server.site
         return None
 
 
@@ -205,8 +229,8 @@ def _told(second: Failure, trace: Trace, site: str) -> Second | None:
         return None
     server = calls.of_connection(trace, transcript, site, evidence)
     wrong = next((moment.at for moment in server if moment.wrong), None)
-    stack = next((tuple(call.stack) for call in trace.calls if call.at == wrong and call.stack), ())
+    culprit = next((call for call in trace.calls if call.at == wrong), None)
     server += moments.of_end(evidence.ended, max((moment.at for moment in server), default=0.0))
     client = [replace(moment, wrong=False) for moment in moments.of_client(transcript)]
     faults = moments.of_faults(evidence.faults, client[0].at)
-    return Second((*faults, *client, *server), calls.reported(trace), stack)
+    return Second((*faults, *client, *server), calls.reported(trace), culprit)

@@ -137,6 +137,8 @@ def test_a_short_send_that_nobody_went_on_after_is_marked() -> None:
     assert _wrong(log, Evidence(reply=_reply(Ending.FIN, head=None))) == [("send", "1")]
     whole = ACCEPT + HEAD_SENT + f"9 2.2 close({CLIENT}) = 0\n"
     assert _wrong(whole, Evidence(reply=_reply(Ending.RST))) == [("close", "0")]
+    shut = ACCEPT + HEAD_SENT + f"9 2.2 shutdown({CLIENT}, SHUT_WR) = 0\n9 2.3 close({CLIENT}) = 0\n"
+    assert _wrong(shut, Evidence(reply=_reply(Ending.FIN))) == [("shutdown", "0")]
 
 
 def test_reads_that_were_never_begun_are_marked() -> None:
@@ -167,7 +169,21 @@ def test_calls_that_are_repeated_are_one_moment() -> None:
     again = f"9 3.0 sendfile({CLIENT}, {FILE}, [5], 4000) = -1 EAGAIN (Resource temporarily unavailable)\n" * 500
     found = _server(ACCEPT + again, Evidence(reply=_reply(Ending.SILENCE)))
     assert [moment.call for moment in found] == ["accept4", "sendfile"]
-    assert found[1].text.endswith("500 times") and found[1].wrong
+    assert found[1].text.startswith("500 times") and found[1].wrong
+
+
+def test_what_a_server_does_again_and_again_is_shown_to_whom_it_does_not_accept() -> None:
+    again = f"9 3.0 sendfile({OTHER}, {FILE}, [5], 4000) = -1 EAGAIN (Resource temporarily unavailable)\n" * 500
+    reply = _reply(Ending.SILENCE, head=None)
+    found = [(moment.call, moment.wrong) for moment in _server(again + EPOLL, Evidence(reply=reply))]
+    assert found == [("sendfile", True)]  # and not that it waits when the other client has gone
+    assert [moment.call for moment in _server(EPOLL, Evidence(reply=reply))] == ["epoll_wait"]
+    transcript = _transcript()
+    transcript.note("end", "nothing more came")  # now
+    late = ACCEPT.replace("9 2.0", f"9 {transcript.events[-1].at + 1}")
+    trace = parse(START + again + late, "/submission/aws")
+    found = calls.of_connection(trace, transcript, "/site", Evidence(reply=reply))
+    assert [moment.call for moment in found] == ["sendfile"]  # and not that it accepts when the client has given up
 
 
 def test_what_epoll_says_for_ever_is_a_fact() -> None:

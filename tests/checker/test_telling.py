@@ -202,7 +202,7 @@ def _mistaken(*_: object, **__: object) -> None:
     raise KeyError("a mistake")
 
 
-@pytest.mark.parametrize("name", ["again", "crash"])
+@pytest.mark.parametrize("name", ["again", "place", "crash"])
 def test_a_mistake_of_ours_in_a_second_run_is_told_and_the_first_is_explained(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
