@@ -54,6 +54,24 @@ def moments_of(seen: Seen) -> list[Moment]:
     return [*(replace(moment, wrong=False) for moment in of_client(seen.transcript)), *server]
 
 
+def left_open(trace: Trace, kinds: tuple[str, ...]) -> Call | None:
+    """The last call that opened a descriptor of one of these kinds (`left_open` of misconceptions.toml) that was never
+    closed."""
+    opened: dict[int, Call] = {}
+    for call in trace.calls:
+        kind = "file" if call.opened else "socket" if call.accepted else name_of(call)
+        if call.name == "close" and (found := _DESCRIPTOR.match(call.arguments)):
+            opened.pop(int(found[1]), None)
+        elif kind in kinds and call.result is not None and call.result >= 0:
+            opened[call.result] = call
+    return max(opened.values(), key=lambda call: call.at, default=None)
+
+
+def name_of(call: Call) -> str:
+    """The call as programmers write it."""
+    return _NAMES.get(call.name, call.name)
+
+
 def reported(trace: Trace) -> Facts:
     """What epoll_wait said again and again at the end: `reported`, the events; nothing where it did not."""
     words: set[str] = set()
@@ -124,10 +142,9 @@ def _moment(run: list[Call], port: int, wrong: bool, state: str = "") -> Moment:
         result = call.error
     else:
         result = "" if call.result is None or call.result < 0 else f"{moved if moved else call.result:,}"
-    name = _NAMES.get(call.name, call.name)
     client = "the client" if own else "another client"
     text = short(", ".join(filter(None, (times, _arguments(call, client)))))
-    return Moment(run[0].at, "server", name, text, result, moved if own else 0, state, wrong)
+    return Moment(run[0].at, "server", name_of(call), text, result, moved if own else 0, state, wrong)
 
 
 def _arguments(call: Call, client: str) -> str:

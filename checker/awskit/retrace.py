@@ -130,8 +130,8 @@ class Retracer:
         return _told(*found) if (found := self._traced(verdict, _TRACER)) else None
 
     def place(self, verdict: Verdict, second: Second) -> Second:
-        """The second run, with the stack of the call at which it went wrong. strace takes milliseconds to unwind one: so
-        it is another run, in which it looks at calls of that name only. Not where the first run showed a place."""
+        """The second run, with the stack of the call at which it went wrong. strace takes milliseconds to unwind one, so
+        it is another run, which looks at calls of that name only. Not where the first run showed a place."""
         assert verdict.failure is not None, "only a failure is run again"
         evidence = facts.gathered(verdict.failure)
         if second.wrong is None or evidence.stack or evidence.place:
@@ -229,7 +229,8 @@ def _told(second: Failure, trace: Trace, site: str) -> Second | None:
         return None
     server = calls.of_connection(trace, transcript, site, evidence)
     wrong = next((moment.at for moment in server if moment.wrong), None)
-    culprit = next((call for call in trace.calls if call.at == wrong), None)
+    culprit = calls.left_open(trace, evidence.words.get("left_open", ()))
+    culprit = culprit or next((call for call in trace.calls if call.at == wrong), None)
     server += moments.of_end(evidence.ended, max((moment.at for moment in server), default=0.0))
     client = [replace(moment, wrong=False) for moment in moments.of_client(transcript)]
     faults = moments.of_faults(evidence.faults, client[0].at)

@@ -38,6 +38,7 @@ _LAST_WORDS = (
 )
 WAITS, SPINS = "the call in which it waits", "here it spends its CPU time"
 FAILS = "the call at which it went wrong"
+LEFT_OPEN = "what is opened here is not closed again"
 CALLERS = 4  # functions of which the names are told, the innermost among them
 LOG_LINES = 12
 TEXT_LINES = 12
@@ -87,7 +88,7 @@ def tell(
         traced=second is not None or evidence.seen is not None,
         exchange=_text(verdict.exchange, 24),
         cause=_cause(facts.of(verdict) | (second.facts if second else {}), crash),
-        frame=_frame(verdict, evidence, grading, crash) or _frame_of_call(second, grading),
+        frame=_frame(verdict, evidence, grading, crash) or _frame_of_call(second, evidence, grading),
         again=_again(verdict, grading, item),
         log=_text(evidence.log or verdict.server_log, LOG_LINES),
     )
@@ -152,20 +153,22 @@ def _frame(verdict: Verdict, evidence: Evidence, grading: Grading, crash: Findin
         return source.frame(grading.source, grading.binary, evidence.place, what)
     why = f"{verdict.reason} {evidence.reply.why if evidence.reply else ''}"
     spins = "running" in evidence.asleep
-    calls = ", ".join(name for name in evidence.asleep if not name.startswith("epoll"))
+    names = ", ".join(name for name in evidence.asleep if not name.startswith("epoll"))
     shows = ("CPU time" if spins else "server sleeps") in why and not evidence.ended
     if not shows or not (places := grading.locate(evidence.stack)):
         return None
-    return source.frame(grading.source, grading.binary, places[0], SPINS if spins else f"{WAITS}: {calls}")
+    return source.frame(grading.source, grading.binary, places[0], SPINS if spins else f"{WAITS}: {names}")
 
 
-def _frame_of_call(second: Second | None, grading: Grading) -> Frame | None:
+def _frame_of_call(second: Second | None, evidence: Evidence, grading: Grading) -> Frame | None:
     """Where the call was made at which it went wrong, and which functions had been called for that."""
-    if second is None or grading.source is None or not (places := grading.locate(second.stack)):
+    if second is None or second.wrong is None or grading.source is None:
         return None
-    wrong = next(moment for moment in second.moments if moment.wrong)
+    if not (places := grading.locate(second.stack)):
+        return None
     callers = ", ".join(function for _, _, function in places[1:CALLERS])
-    what = f"{FAILS}: {wrong.call}" + (f", called by {callers}" if callers else "")
+    what = f"{LEFT_OPEN if 'left_open' in evidence.words else FAILS}: {calls.name_of(second.wrong)}"
+    what += f", called by {callers}" if callers else ""
     return source.frame(grading.source, grading.binary, places[0], what)
 
 

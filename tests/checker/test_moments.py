@@ -186,6 +186,16 @@ def test_what_a_server_does_again_and_again_is_shown_to_whom_it_does_not_accept(
     assert [moment.call for moment in found] == ["sendfile"]  # and not that it accepts when the client has given up
 
 
+def test_what_was_opened_and_never_closed_is_found() -> None:
+    lines = [f'9 2.{n} openat(AT_FDCWD</site>, "/site/static/x", O_RDONLY) = {n}</site/static/x>\n' for n in (7, 8)]
+    lines += ["9 3.0 close(8</site/static/x>) = 0\n", "9 3.1 eventfd2(0, 0) = 8<anon_inode:[eventfd]>\n"]
+    trace = parse(START + ACCEPT + "".join(lines) + EPOLL, "/submission/aws")
+    for kind, opened in (("file", ("openat", 7)), ("socket", ("accept4", 6)), ("eventfd", ("eventfd2", 8))):
+        call = calls.left_open(trace, (kind,))
+        assert call is not None and (call.name, call.result) == opened
+    assert calls.left_open(trace, ("other",)) is None
+
+
 def test_what_epoll_says_for_ever_is_a_fact() -> None:
     wait = "9 3.0 epoll_wait(3<anon_inode:[eventpoll]>, [{events=EPOLLIN, data={u32=8, u64=8}}], 64, -1) = 1\n"
     assert calls.reported(parse(START + wait * calls.MANY, "/submission/aws")) == {"reported": frozenset({"EPOLLIN"})}
