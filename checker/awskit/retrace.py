@@ -130,8 +130,8 @@ class Retracer:
         return _told(*found) if (found := self._traced(verdict, _TRACER)) else None
 
     def place(self, verdict: Verdict, second: Second) -> Second:
-        """The second run, with the stack of the call at which it went wrong. strace takes milliseconds to unwind one, so
-        it is another run, which looks at calls of that name only. Not where the first run showed a place."""
+        """The second run, with the stack of the call at which it went wrong. strace takes milliseconds to unwind one:
+        so it is another run, which looks at calls of that name only. Not where the first run showed a place."""
         assert verdict.failure is not None, "only a failure is run again"
         evidence = facts.gathered(verdict.failure)
         if second.wrong is None or evidence.stack or evidence.place:
