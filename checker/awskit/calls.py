@@ -24,6 +24,8 @@ _TARGET = re.compile(rb"[A-Z]+ (/[^ ?]*)")
 _DESCRIPTOR = re.compile(r"(\d+)<((?:->|[^<>])*)>")  # with -yy: number and what it leads to
 _NUMBER = re.compile(r", (\d+)(?=,|$)")
 _RES = re.compile(r"\bres=(-?\w+)")
+_VECTORS = ("readv", "writev", "recvmsg", "sendmsg")
+_LENGTH = re.compile(r"\biov_len=(\d+)")
 _EVENTS = re.compile(r"events=([A-Z|]+)")
 _NAMES = {"recvfrom": "recv", "sendto": "send", "newfstatat": "stat", "pread64": "pread", "eventfd2": "eventfd"}
 _REAPS = ("io_getevents", "io_pgetevents")
@@ -167,7 +169,7 @@ def _arguments(call: Call, client: str) -> str:
     elif call.name == "fcntl":
         words = [" ".join(re.findall(r"\b(?:F_SET|O_|FD_)\w+", call.arguments)), *words]
     elif call.name in (*SENDS, *RECEIVES, "pread64"):
-        words += [f"{int(number):,}" for number in _NUMBER.findall(_DESCRIPTOR.sub("", call.arguments))[:1]]
+        words += [f"{_asked(call):,}"] if _asked(call) else []
     elif call.name == "exit_group":
         words.append(call.arguments)
     return ", ".join(dict.fromkeys(words))
@@ -213,9 +215,11 @@ def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
 
 
 def _asked(call: Call) -> int:
-    """How many bytes it was to move; 0 where its arguments do not say so in one number."""
+    """How many bytes it was to move; 0 where its arguments do not say so."""
+    if call.name in _VECTORS:
+        return sum(map(int, _LENGTH.findall(call.arguments)))
     numbers = _NUMBER.findall(_DESCRIPTOR.sub("", call.arguments))
-    return int(numbers[0]) if numbers and call.name in ("sendfile", "write", "sendto") else 0
+    return int(numbers[0]) if numbers else 0
 
 
 def _sender_of(reply: Reply, moving: list[Call]) -> Call | None:

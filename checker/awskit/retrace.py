@@ -42,7 +42,8 @@ _MORE = ("close", "shutdown", "exit_group", "getpeername", "io_setup", "io_destr
          "stat", "statx")  # fmt: skip
 CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL")
 CHECKS = "/checks"  # the folder of the checks: what is below it are helpers of all
-_WHOLE = ("epoll_wait", "epoll_pwait", "io_getevents", "io_pgetevents")  # arrays that are shown whole
+# Arrays that are shown whole.
+_WHOLE = ("epoll_wait", "epoll_pwait", "io_getevents", "io_pgetevents", "readv", "writev", "recvmsg", "sendmsg")
 _TRACER = tuple(
     word + ",".join(["", *_WHOLE]) if word.startswith("abbrev=")
     else word + ",".join(["", *("?" + name for name in _MORE)]) if word.startswith("trace=")

@@ -135,6 +135,10 @@ def test_the_call_that_sent_the_first_wrong_byte_is_marked() -> None:
 def test_a_short_send_that_nobody_went_on_after_is_marked() -> None:
     log = ACCEPT + f'9 2.1 sendto({CLIENT}, ""..., 183, 0, NULL, 0) = 1\n9 2.2 shutdown({CLIENT}, SHUT_WR) = 0\n'
     assert _wrong(log, Evidence(reply=_reply(Ending.FIN, head=None))) == [("send", "1")]
+    vector = f'writev({CLIENT}, [{{iov_base="", iov_len=100}}, {{iov_base="", iov_len=83}}], 2)'
+    log = ACCEPT + f"9 2.1 {vector} = 183\n9 2.2 {vector} = 7\n9 2.3 shutdown({CLIENT}, SHUT_WR) = 0\n"
+    assert _wrong(log, Evidence(reply=_reply(Ending.FIN))) == [("writev", "7")]
+    assert "fd 6 (the client), 183" in [moment.text for moment in _server(log, Evidence(reply=_reply(Ending.FIN)))]
     whole = ACCEPT + HEAD_SENT + f"9 2.2 close({CLIENT}) = 0\n"
     assert _wrong(whole, Evidence(reply=_reply(Ending.RST))) == [("close", "0")]
     shut = ACCEPT + HEAD_SENT + f"9 2.2 shutdown({CLIENT}, SHUT_WR) = 0\n9 2.3 close({CLIENT}) = 0\n"
