@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from . import procfs
 from .client import Client
+from .deeds import Deeds
 from .events import Events, wait_until
 from .faults import Fault, Warden
 from .model import Failure, Trouble
@@ -73,6 +74,7 @@ class Bench(Events):
     patience: float = PATIENCE_S
     tally: Tally = field(default_factory=Tally)
     notes: list[str] = field(default_factory=list)
+    deeds: Deeds = field(default_factory=Deeds, repr=False)
     transcripts: deque[Transcript] = field(default_factory=lambda: deque(maxlen=REMEMBERED), repr=False)
     rng: random.Random = field(init=False, repr=False)
 
@@ -100,9 +102,10 @@ class Bench(Events):
             self.tally.slept += time.monotonic() - begin
             raise
         try:
-            yield replace(self, server=server, tree=tree)
+            own = replace(self, server=server, tree=tree, deeds=Deeds(faults, nofile or 0))
+            yield own
         except Failure as failure:
-            self.look_at(server, failure)
+            own.look_at(server, failure)
             failure.evidence.faults = tuple(fault.word() for fault in faults)
             raise
         finally:
@@ -141,19 +144,39 @@ class Bench(Events):
             wait_until(
                 lambda: not set(procfs.states(self.server.pid)) - set("TtZ"), self.patience, "the server stands still"
             )
+            self.deeds.add("server", value="stop")
             yield
         finally:
+            self.deeds.add("server", value="continue")
             for member in stopped:
                 _signal(member, signal.SIGCONT)
 
     def look_at(self, server: Server, failure: Failure) -> None:
         """Put into the failure's evidence how the server is that it is about, before anybody ends it."""
         failure.evidence.transcripts = tuple(self.transcripts)
+        failure.evidence.deeds = failure.evidence.deeds or self.deeds
+        failure.evidence.files = dict(self.tree.made)
         if server.alive() and not procfs.ending(server.pid):
             self.look_where_it_waits(server, failure)
         else:
             failure.evidence.ended = server.stop(signal.SIGKILL).told()
             failure.evidence.log = server.log()
+
+    def release(self, count: int | None = None, *, error: int = 0, last_first: bool = False) -> None:
+        """Let reads that are held complete, see Warden.release."""
+        self.deeds.add("release", value=(count, error, last_first))
+        self.faults.release(count, error=error, last_first=last_first)
+
+    def change(self, target: str, how: str, data: bytes = b"") -> None:
+        """Change a file under the server: "empty" it or "append" to it in place, "replace" it by another."""
+        self.deeds.add("change", value=(target, how, len(data)))
+        if how == "empty":
+            self.tree.truncate(target)
+        elif how == "append":
+            with self.tree.path(target).open("ab") as stream:
+                stream.write(data)
+        else:
+            self.tree.text(target, data)
 
     def note(self, text: str) -> None:
         """Tell the reader of the report something that costs no points: one sentence."""
@@ -168,6 +191,7 @@ class Bench(Events):
         try:
             connection = self.server.connect(timeout=self.patience, rcvbuf=rcvbuf)
         except OSError as error:
+            self.deeds.newcomer(rcvbuf or 0)
             if isinstance(error, TimeoutError):
                 self.tally.slept += self.patience
             raise self.failure(
@@ -175,7 +199,7 @@ class Bench(Events):
                 got=str(error),
                 expected="a connection",
             ) from error
-        client = Client(connection, self.vigil, self._unsent, begun)
+        client = Client(connection, self.vigil, self._unsent, begun, self.deeds, rcvbuf or 0)
         self.transcripts.append(client.transcript)
         return client
 
@@ -253,6 +277,7 @@ class Bench(Events):
         """The answers to at most `count` clients at once, as many as the kernel lets in; the last is b"" where one was
         refused or reset."""
         answers = []
+        self.deeds.add("crowd", value=(request, count))
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             connections: list[socket.socket] = []
             for limit in (self.patience, *[LET_IN_S] * (count - 1)):

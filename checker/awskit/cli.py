@@ -16,6 +16,7 @@ from . import annotate, batch, class_page, junit, page, report, roll, texts
 from .audience import STAGES, for_student
 from .boxed import expect_free_port
 from .cases import command as case_command
+from .cases import kept
 from .cases.read import BadCase
 from .cases.target import Unfit
 from .explain import Unknown, contents, explain
@@ -92,8 +93,8 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="write to DIR, new or empty: report.txt, page.html, results.json, junit.xml, journal.jsonl, each verdict"
-        " as it comes, and below student/ what the student may see; of several submissions to a folder for each, and of"
-        " all together index.html and marks.csv",
+        " as it comes, cases/, a file for each check that failed, and below student/ what the student may see; of several"
+        " submissions to a folder for each, and of all together index.html and marks.csv",
     )
     grade.add_argument("--json", type=Path, metavar="FILE", help="write the marks to FILE as Gradescope's results.json")
     grade.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts to FILE as JUnit XML")
@@ -214,6 +215,8 @@ def _grade_one(options: argparse.Namespace, rubric: Rubric) -> int:
 
         result = Grader(path, rubric, options.seed, isolation, folder, record, _progress).run()
     result.language = options.lang
+    if options.out:
+        result = kept.keep(result, options.out / "cases")
     _write(options, result)
     if result.unknown:
         return CANNOT_WORK
@@ -243,6 +246,7 @@ def _write(options: argparse.Namespace, result: Report) -> None:
 def _write_for_student(folder: Path, result: Report) -> None:
     """What may be handed out as it is."""
     folder.mkdir()
+    result = kept.keep(result, folder / "cases")
     (folder / "report.txt").write_text(report.table(result), encoding="utf-8")
     (folder / "page.html").write_text(page.render(result), encoding="utf-8")
 

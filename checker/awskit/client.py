@@ -12,6 +12,7 @@ import struct
 import termios
 from collections.abc import Callable
 
+from .deeds import Deeds
 from .reply import Difference, Ending, Reply, parse_head
 from .transcript import Transcript
 from .tree import MIB, Content
@@ -29,7 +30,8 @@ GRACE_S = 0.001
 class Client:
     """One connection. A context manager: closed at the end. `wait` begins a wait for the server: silence until the
     vigil says that it is in vain is an ending. `unsent` tells how many bytes for this client the server's kernel has;
-    `begun` when connect(2) was called (time.time()), for the picture.
+    `begun` when connect(2) was called (time.time()), for the picture; in `deeds` is written down what the client
+    `number` does.
 
     No method raises for what the server does; it is seen in `ending` and in the reply.
     """
@@ -40,6 +42,8 @@ class Client:
         wait: Callable[[], Vigil],
         unsent: Callable[[Client], int],
         begun: float | None = None,
+        deeds: Deeds | None = None,
+        receive_buffer: int = 0,
     ) -> None:
         self.socket = connection
         self.ending = Ending.OPEN
@@ -48,6 +52,8 @@ class Client:
         self._unsent = unsent
         self.port: int = connection.getsockname()[1]
         self.transcript = Transcript(self.port, begun)
+        self.deeds = deeds or Deeds()
+        self.number = self.deeds.newcomer(receive_buffer)
         self._inbox = bytearray()  # received while sending, or beyond what was asked for
         connection.setblocking(False)
 
@@ -63,6 +69,7 @@ class Client:
         """Send all of it as one piece; False if the server had ended the connection or did not take it.
         What the server says meanwhile is kept for reading, so that two who only send do not wait for each other."""
         self.transcript.add_sent(data)
+        self.deeds.add("send", self.number, data)
         rest = memoryview(data)
         poll = select.poll()
         poll.register(self.socket, select.POLLIN | select.POLLOUT)
@@ -92,6 +99,10 @@ class Client:
 
     def half_close(self) -> None:
         """Say that no more will be sent (FIN), and go on reading."""
+        self.deeds.add("half-close", self.number)
+        self._end_sending()
+
+    def _end_sending(self) -> None:
         self.transcript.note("half-close", "the client says that it has sent all (shutdown SHUT_WR)")
         try:
             self.socket.shutdown(socket.SHUT_WR)
@@ -105,6 +116,7 @@ class Client:
 
     def abort(self) -> None:
         """End the connection by RST, whatever is under way."""
+        self.deeds.add("reset", self.number)
         self.transcript.note("reset", "the client resets the connection (RST)")
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
@@ -112,6 +124,7 @@ class Client:
     def close(self) -> None:
         """Close the connection. Idempotent."""
         if self.socket.fileno() >= 0:
+            self.deeds.add("close", self.number)
             self.transcript.closed()
         self.socket.close()
 
@@ -137,6 +150,7 @@ class Client:
 
     def receive_exactly(self, count: int) -> bytes:
         """The next `count` bytes, or as many as there are before the end."""
+        self.deeds.add("receive", self.number, count)
         data = bytearray()
         while len(data) < count:
             piece = self.receive(count - len(data))
@@ -165,6 +179,7 @@ class Client:
     def read_head(self) -> Reply:
         """Read up to the empty line only; the body stays to be read by `read_body`."""
         reply = Reply()
+        self.deeds.add("head", self.number, reply)
         raw = bytearray()
         while b"\r\n\r\n" not in raw and len(raw) <= HEAD_LIMIT:
             piece = self.receive()
@@ -188,6 +203,9 @@ class Client:
         server sleeps and computes in all meanwhile.
         """
         reply.wanted = expected
+        self.deeds.add("answer", self.number, reply)
+        if until_closed:
+            reply.should(ends="server")
         announced = reply.head.content_length if reply.head else None
         bound = max(expected.size if expected else 0, announced or 0) + 2 * BODY_KEPT
         pace = self._wait()
@@ -220,7 +238,7 @@ class Client:
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         if self.ending is Ending.OPEN and not self._inbox and not poll.poll(GRACE_S * 1000):
-            self.half_close()
+            self._end_sending()
 
     @staticmethod
     def _compare(reply: Reply, piece: bytes, expected: Content | None) -> None:

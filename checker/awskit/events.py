@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from . import procfs
 from .client import Client
+from .deeds import Deeds
 from .judge import Judge
 from .model import Failure, Trouble
 from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
@@ -47,6 +48,7 @@ class Events(Judge):
     """Waits for what `server` does. `patience` in seconds is the last bound of a wait; `tally` counts what it costs."""
 
     tally: Tally
+    deeds: Deeds
 
     def vigil(self) -> Vigil:
         """The beginning of a wait for something that the server should do."""
@@ -68,7 +70,7 @@ class Events(Judge):
 
     def wait_accepted(self, clients: Iterable[Client]) -> None:
         """Wait until a process has accepted each of these connections: the kernel's backlog alone does not count."""
-        waiting = {client.port for client in clients}
+        waiting = {client.port for client in self.noted("accepted", clients)}
         self.wait(
             lambda: waiting <= self._held(),
             f"the server accepts {len(waiting)} connection(s) on port {self.server.port}",
@@ -108,6 +110,7 @@ class Events(Judge):
     def wait_full(self) -> None:
         """Wait until the server accepts no more: the number of its connections stays, looked at eight times; or until
         it has ended."""
+        self.deeds.add("server", value="full")
         looks, held = 0, -1
 
         def settled() -> bool:
@@ -120,7 +123,7 @@ class Events(Judge):
 
     def wait_released(self, clients: Iterable[Client]) -> None:
         """Wait until the server has closed its end of every one of these connections."""
-        gone = {client.port for client in clients}
+        gone = {client.port for client in self.noted("released", clients)}
         try:
             self.wait(lambda: not gone & self._held(), "the server closes its end")
         except Failure as failure:
@@ -142,7 +145,16 @@ class Events(Judge):
             return not undelivered and row.inode != 0 and row.unread == 0
 
         client.transcript.paused("until the server has received it")
+        self.noted("received", [client])
         self.wait(consumed, "the server receives what was sent")
+
+    def expect_nothing_yet(self, client: Client, done: str, expected: str) -> None:
+        """Neither a byte nor the end has come."""
+        self.deeds.add("silence", client.number)
+        if client.has_answer():
+            reply = client.reply()
+            reply.should(answer="nothing")
+            self.fail(reply, f"{done}: {reply.outline()}", expected=expected)
 
     def send_pieces(self, client: Client, pieces: Iterable[bytes]) -> bool:
         """Send each piece when the server has received the one before: each recv(2) is short for certain.
@@ -157,7 +169,7 @@ class Events(Judge):
     def wait_stalled(self, clients: Iterable[Client]) -> None:
         """Wait until the server's sockets to these clients, who do not read, are full and stay so for eight looks:
         the next send to each has met, or will meet, EAGAIN. Their requests must be for `huge` files."""
-        clients = list(clients)
+        clients = self.noted("stalled", clients)
         ports = {client.port for client in clients}
         for client in clients:
             client.transcript.paused("reads nothing until the server's socket is full")
@@ -191,6 +203,7 @@ class Events(Judge):
         Asleep = 25 looks one after another find no thread running, and meanwhile it ran for under 5 ms in all. That
         leaves room for a timer tick, and none for a loop: a loop is runnable at every look, on a loaded machine too.
         """
+        self.deeds.add("server", value="idle")
         looks = 0
         first = ran = procfs.run_time_ns(self.server.pid)
         bound = BUSY_S * 1e9 * self.patience / PATIENCE_S
@@ -215,6 +228,13 @@ class Events(Judge):
                 got=f"threads in state {procfs.states(self.server.pid)!r}",
                 expected="all threads asleep (S)",
             )
+
+    def noted(self, event: str, clients: Iterable[Client]) -> list[Client]:
+        """The clients; that something is waited for of each is written down."""
+        clients = list(clients)
+        for client in clients:
+            self.deeds.add("wait", client.number, event)
+        return clients
 
     def _unsent(self, client: Client) -> int:
         """The bytes for this client that the server has sent and that its kernel has not delivered yet."""

@@ -38,7 +38,9 @@ def body(told: Told, texts: Texts, id: str, belongs: str) -> Markup:
         _evidence(told, texts, id),
         _place(told.frame, texts),
         _said(told, texts),
-        _again(told.again, texts),
+        _command("page.again", told.again, texts),
+        _command("page.replay", told.replay, texts),
+        element("p", texts("failure.no_case", reason=line(told.no_case)), class_="soft") if told.no_case else None,
         _table(told, texts),
         _folded(texts("page.exchange"), told.exchange),
         _folded(texts("page.log"), told.log),
@@ -53,7 +55,7 @@ def words(told: Told, texts: Texts, belongs: str) -> Markup:
     left_out = element("p", texts("page.no_room"), class_="soft")
     last = element("p", belongs, class_="belongs")
     done = element("dl", _term("page.done", line(told.done, 200), texts), class_="said")
-    return element("div", left_out, done, _again(line(told.again, 200), texts), last, class_="failure")
+    return element("div", left_out, done, _command("page.again", line(told.again, 200), texts), last, class_="failure")
 
 
 def _evidence(told: Told, texts: Texts, id: str) -> Markup | None:
@@ -126,13 +128,13 @@ def _source_line(number: int, text: str, width: int, here: bool) -> Markup:
     return join(element("span", shown, class_="here") if here else shown, "\n")
 
 
-def _again(command: str, texts: Texts) -> Markup | None:
+def _command(title: str, command: str, texts: Texts) -> Markup | None:
     if not command:
         return None
     copy = element("button", texts("page.copy"), type="button", hidden=True, data_does="copy",
                    data_done=texts("page.copied"))  # fmt: skip
     row = element("div", element("pre", "\n".join(cut(command, width=2000)), tabindex="0"), copy, class_="row")
-    return element("section", element("h4", texts("page.again")), row, class_="again")
+    return element("section", element("h4", texts(title)), row, class_="again")
 
 
 def _why(told: Told, texts: Texts) -> Markup:

@@ -212,7 +212,7 @@ class Grader:
     def _run(self, verdict: Verdict, tree: Tree) -> None:
         """Run a check on a server that is started for it."""
         check, launcher, tally = verdict.check, self._launcher(), Tally()
-        bench = Bench(launcher, tree, NoServer(), self.seed, check.id, self.patience, tally)
+        bench = Bench(launcher, tree.for_one_check(), NoServer(), self.seed, check.id, self.patience, tally)
         tree.mend()
         try:
             if self._together.has_passed(check, bench):

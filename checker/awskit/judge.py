@@ -10,6 +10,7 @@ import contextlib
 from typing import NoReturn
 
 from . import procfs, stack
+from .deeds import Deeds
 from .model import Failure
 from .reply import Ending, Reply
 from .server import Server
@@ -25,9 +26,11 @@ class Judge:
     tree: Tree
     server: Server
     patience: float
+    deeds: Deeds
 
     def expect_answer(self, reply: Reply, what: str) -> None:
         """Any HTTP response at all."""
+        reply.should(answer="any")
         if reply.head is None:
             self.fail(
                 reply, f"{what}: {reply.outline()}", expected="a response that begins with HTTP/1.1 and a status code"
@@ -38,6 +41,7 @@ class Judge:
         that the length is announced at all is another check's: the end of the connection tells it, too."""
         content = self.tree.content(target)
         assert content is not None, f"the tree has no {target}"
+        reply.should(answer=200, file=target, ends="fin")
         size = content.size
         done = f"GET {target} ({size:,} bytes)"
         if reply.status != 200 or reply.head is None:
@@ -65,6 +69,7 @@ class Judge:
         """A 200 whose body is the file, byte for byte."""
         content = self.tree.content(target)
         assert content is not None, f"the tree has no {target}"
+        reply.should(answer=200, file=target, ends="any")
         if reply.status != 200:
             self.fail(
                 reply, f"GET {target}: {reply.outline()}", expected=f"status 200 and {content.size:,} bytes of body"
@@ -87,6 +92,7 @@ class Judge:
 
     def expect_file(self, reply: Reply, target: str) -> None:
         """All of it: 200, right length, right bytes, closed by FIN."""
+        reply.should(answer=200, file=target, ends="fin")
         if reply.difference is not None:
             self.expect_equal(reply, target)
         self.expect_received(reply, target)
@@ -94,6 +100,7 @@ class Judge:
 
     def expect_404(self, reply: Reply, done: str) -> None:
         """404, then the end. Its body and Content-Length are another check's (it may have neither: it is closed)."""
+        reply.should(answer=404)
         if reply.status != 404:
             self.fail(reply, f"{done}: {reply.outline()}", expected="status 404")
         self.expect_closed(reply, done)
@@ -111,6 +118,7 @@ class Judge:
     def expect_refusal(self, reply: Reply, done: str) -> None:
         """A safe refusal: 4xx or 5xx, or the end without a byte; never a 200, never silence. The end may be RST: bytes
         of a request that is refused may be left unread."""
+        reply.should(answer="refused")
         if reply.head is None and not reply.empty:
             self.fail(reply, f"{done}: {reply.outline()}", expected="404, another refusal, or a closed connection")
         if reply.status is not None and not 400 <= reply.status <= 599:
@@ -124,6 +132,8 @@ class Judge:
 
     def expect_nothing_of(self, reply: Reply, secret: bytes, done: str) -> None:
         """No byte of a file that is none of the client's business."""
+        if (owner := self.tree.owner(secret, 0)) is not None:
+            reply.should(never=owner)
         if secret in reply.raw_head + reply.start:
             self.fail(
                 reply,
@@ -133,6 +143,7 @@ class Judge:
 
     def expect_alive(self, after: str) -> None:
         """The very process that was started still runs."""
+        self.deeds.add("server", value="alive")
         if self._over():
             raise Failure(
                 f"{after}: {ENDED}",

@@ -4,7 +4,7 @@ The drawing of the kit, arrows pointing down only:
 
     tests/functional      cli.py  (awscheck)
           |                 |  \\
-          |                 |   cases/  (a failure as a file: replayed, exported, made smaller)
+          |                 |   cases/  (a failure as a file: found, replayed, exported, made smaller)
           |                 |   batch.py, report.py, junit.py, annotate.py  (many at once; what is read of it)
           |                 |   explain.py, audience.py  (what a check is about; what a student may see)
           |                 |   class_page.py, roll.py  (a class at a glance: its page, its marks)
@@ -26,7 +26,7 @@ The drawing of the kit, arrows pointing down only:
         events.py judge.py client.py vigil.py  (what to wait for, and how long; what is right; HTTP, nothing hidden)
         /   |   \\   |
   server.py tree.py reply.py   procfs.py stack.py  (a server, its files, what came back; a process as /proc shows it)
-  transcript.py
+  transcript.py  deeds.py  (what went both ways; what was done, for a case)
         \\   |   /
          model.py  (this file)
              |
@@ -42,12 +42,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .told import Told
 
 if TYPE_CHECKING:
     from .bench import Bench
+    from .deeds import Deeds
     from .evidence import Call, Trace
     from .reply import Reply
     from .transcript import Transcript
@@ -80,6 +81,8 @@ class Evidence:
 
     reply: Reply | None = None  # which was wrong
     transcripts: Sequence[Transcript] = ()  # of the check's connections, in the order in which they were made
+    deeds: Deeds | None = None  # what was done to the server that it is about
+    files: dict[str, Any] = field(default_factory=dict)  # that the check had made, see Tree.made
     ended: str = ""  # how the server had ended of its own accord: "SIGPIPE", "exit code 1"; "" where it ran on
     asleep: tuple[str, ...] = ()  # the calls in which its threads slept then
     stack: tuple[int, ...] = ()  # addresses where a thread slept elsewhere than in epoll, or spun (stack.py)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .transcript import Transcript
@@ -109,6 +109,11 @@ class Reply:
     transcript: Transcript | None = None  # of the connection that it came on
     wanted: Content | None = None  # what the body was compared with
     why: str = ""  # reading was given up, where the ending is none of the server's
+    judged_by: dict[str, Any] = field(default_factory=dict)  # what it should be, as a step of a case says it (Answer)
+
+    def should(self, **words: Any) -> None:
+        """Write down what a right one is like, in the words of a case's step. What was said first stands."""
+        self.judged_by = words | self.judged_by
 
     @property
     def exchange(self) -> str:

@@ -87,6 +87,8 @@ class Told:
     frame: Frame | None
     again: str  # the command line that shows it again
     log: str  # the server's own last words
+    replay: str = ""  # the command line that replays its case file, "" where none was written
+    no_case: str = ""  # why there can be none, or ""
 
 
 def to_json(told: Told) -> dict[str, Any]:

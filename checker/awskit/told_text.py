@@ -37,6 +37,10 @@ def lines(told: Told, texts: Texts) -> Iterator[str]:
     if any(CUT in text for text in (told.expected, told.got, told.exchange, told.log)):
         yield f"  {texts('failure.cut')}"
     yield f"  {texts('failure.again', rules=', '.join(told.rules), command=told.again)}"
+    if told.replay:
+        yield f"  {texts('failure.replay', command=told.replay)}"
+    if told.no_case:
+        yield f"  {texts('failure.no_case', reason=told.no_case)}"
 
 
 def block(title: str, text: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 KINDS = ("static", "dynamic")
 KIB = 1024
@@ -94,9 +95,16 @@ class Tree:
         self.seed = seed
         self._contents: dict[str, Content] = {}
         self._stamps: dict[str, tuple[int, int, int]] = {}  # of each file of those, when it was made
+        self.made: dict[str, tuple[str, Any]] = {}  # what was asked for by what: "file" its size, "link" its text, …
         self._making = threading.Lock()
         for folder in (root, *(root / kind for kind in KINDS)):
             self._make_directory(folder)
+
+    def for_one_check(self) -> Tree:
+        """The same tree, whose `made` has what is asked for from here on."""
+        own = copy.copy(self)
+        own.made = {}
+        return own
 
     def path(self, target: str) -> Path:
         """The place on disk of `target`."""
@@ -104,6 +112,7 @@ class Tree:
 
     def file(self, target: str, size: int) -> Content:
         """Make sure that the file is there with `size` bytes of its own, and say which. The same again is free."""
+        self.made.setdefault(target, ("file", size))
         with self._making:
             known = self._contents.get(target)
             if known is not None and known.size == size:
@@ -118,6 +127,7 @@ class Tree:
 
     def text(self, target: str, data: bytes) -> Content:
         """Make sure that the file is there with just these bytes. The same again is free."""
+        self.made.setdefault(target, ("text", data))
         with self._making:
             known = self._contents.get(target)
             if known is not None and known.size == len(data) and known.read(0, len(data)) == data:
@@ -150,26 +160,27 @@ class Tree:
 
     def directory(self, target: str) -> Path:
         """Make a directory."""
+        self.made.setdefault(target, ("special", "directory"))
         path = self.path(target)
         self._make_directory(path)
         return path
 
     def symlink(self, target: str, to: str) -> Path:
         """Make `target` a symbolic link with the text `to` (not followed, need not exist)."""
-        path = self._fresh(target)
+        path = self._fresh(target, "link", to)
         path.symlink_to(to)
         return path
 
     def fifo(self, target: str) -> Path:
         """Make a FIFO that nobody writes to: open(2) for reading blocks on it without O_NONBLOCK."""
-        path = self._fresh(target)
+        path = self._fresh(target, "special", "fifo")
         os.mkfifo(path, 0o644)
         path.chmod(0o644)
         return path
 
     def unix_socket(self, target: str) -> Path:
         """Make a socket in the file system (open(2) on it gives ENXIO)."""
-        path = self._fresh(target)
+        path = self._fresh(target, "special", "socket")
         # bind(2) takes no more than 107 bytes: bind by a short name through the directory's descriptor.
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -181,7 +192,7 @@ class Tree:
 
     def sparse(self, target: str, size: int) -> Path:
         """Make a file of `size` zeros that takes no room, for what is not read to its end."""
-        path = self._fresh(target)
+        path = self._fresh(target, "sparse", size)
         with path.open("wb") as stream:
             stream.truncate(size)
         path.chmod(FILE_MODE)
@@ -204,6 +215,7 @@ class Tree:
 
     def unreadable(self, target: str, size: int) -> Path:
         """Make a file of mode 000. Root reads it none the less."""
+        self.made.setdefault(target, ("unreadable", size))
         path = self.path(target)
         self._contents.pop(target, None)
         self._add(target, Content(f"{self.seed}{target}", size))
@@ -245,7 +257,8 @@ class Tree:
         self._contents[target], self._stamps[target] = content, _stamp(path)
         return content
 
-    def _fresh(self, target: str) -> Path:
+    def _fresh(self, target: str, *made: Any) -> Path:
+        self.made.setdefault(target, made)
         path = self.path(target)
         self._make_directory(path.parent)
         self._contents.pop(target, None)

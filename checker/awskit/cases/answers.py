@@ -55,6 +55,11 @@ def judge(bench: Bench, step: Answer, line: Line, reply: Reply, target: str) -> 
         bench.expect_nothing_of(reply, kept.read(0, 32), done)
     if step.expected == "refused":
         bench.expect_refusal(reply, done)
+    elif step.expected == "either":
+        if reply.status == 200 and target:
+            bench.expect_equal(reply, target)
+        else:
+            bench.expect_refusal(reply, done)
     elif step.expected == "any":
         bench.expect_answer(reply, done)
     elif step.expected == "part":

@@ -1,6 +1,6 @@
 """A case as a program of its own: one readable Python 3 file that needs nothing but the standard library.
 
-Its script is written out step by step; of runtime.py it gets the definitions that the script uses. What only the
+Its script is written out step by step; of runtime/ it gets the definitions that the script uses. What only the
 checker can do is left out, with a line that says so; where nothing would be left, the case is refused.
 """
 
@@ -11,12 +11,11 @@ import keyword
 import textwrap
 
 from ..bench import request_bytes
-from . import runtime
 from .case import (
     Answer, Case, Change, ClientStep, Close, Compare, Connect, Cut, File, Get, HalfClose, Hold, Link, Receive, Refuse,
     Remember, Reset, Send, ServerStep, Silence, Special, Wait
 )  # fmt: skip
-from .definitions import definitions
+from .definitions import all_names, definitions
 from .kinds import Data
 from .target import Unfit
 
@@ -45,7 +44,7 @@ def curl(case: Case) -> str:
         return f"curl --path-as-is --include --output - http://127.0.0.1:8888{_quoted(step.target)}"
     parts = Data(1 << 20).write(step.data)
     pieces = [f"printf {_quoted(_printf(part))}" if isinstance(part, str) else
-              f"printf '%{part['times']}s' '' | tr ' ' {_quoted(part['repeat'])}"
+              f"printf {_quoted(_printf(part['repeat']) + '%.0s')} $(seq {part['times']})"
               for part in (parts if isinstance(parts, list) else [parts])]  # fmt: skip
     return f"{{ {'; '.join(pieces)}; }} | nc -q 5 127.0.0.1 8888"
 
@@ -144,7 +143,7 @@ class _Script:
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        taken = {*dir(runtime), *dir(builtins), *keyword.kwlist, "case", "root", "one", "stream"}
+        taken = {*all_names(), *dir(builtins), *keyword.kwlist, "case", "root", "one", "stream"}
         names = {step.client for step in case.steps if isinstance(step, ClientStep)}
         self._names = {name: self._free(name.replace("-", "_"), taken) for name in names}
         self._counts = {step.client: step.count for step in case.steps if isinstance(step, Connect)}
@@ -221,6 +220,8 @@ class _Script:
         if step.expected == "refused":
             never = f", contents({step.never!r})" if step.never else ""
             return [*lines, f"expect_refusal({one}{never})"]
+        if step.expected == "either":
+            return [*lines, f"expect_either({one}, {target!r}, {right})" if file else f"expect_refusal({one})"]
         if step.expected == "any":
             return [*lines, f"expect_any({one})"]
         if step.expected == "part":

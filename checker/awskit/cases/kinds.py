@@ -5,15 +5,19 @@ A case may come from anybody, so every value is bounded here, before anything is
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+MIB = 1 << 20
+SENT_MOST = 2 * MIB  # bytes of one step
 TARGET_BYTES = 4000  # of a path in the tree, PATH_MAX's order
 NAME_BYTES = 255  # of one name in it (NAME_MAX)
-REPEATED = 32  # from so many equal bytes on, they are written as a number
+REPEATED = 32  # from so many times on, what is repeated is written as a number
+_REPEATED = re.compile(rb"(.{1,8}?)\1{%d,}" % (REPEATED - 1), re.DOTALL)
 
 
 class Bad(Exception):
@@ -161,9 +165,12 @@ class Data:
 
     def write(self, value: bytes) -> Any:
         parts: list[Any] = []
-        for run in re.finditer(rb"(.)\1{%d,}|(?:(?!(.)\2{%d}).)+" % (REPEATED - 1, REPEATED - 1), value, re.DOTALL):
-            text = run[0].decode("latin-1")
-            parts.append({"repeat": text[0], "times": len(text)} if run[1] else text)
+        at = 0
+        for run in _REPEATED.finditer(value):
+            parts += [value[at : run.start()].decode("latin-1")] if run.start() > at else []
+            parts.append({"repeat": run[1].decode("latin-1"), "times": len(run[0]) // len(run[1])})
+            at = run.end()
+        parts += [value[at:].decode("latin-1")] if at < len(value) else []
         return parts[0] if len(parts) == 1 and isinstance(parts[0], str) else parts
 
 
@@ -234,6 +241,13 @@ class Table:
 
     def write(self, value: Any) -> dict[str, Any]:
         return write_fields(value)
+
+
+def key(name: str, kind: Kind, default: Any = dataclasses.MISSING) -> Any:
+    """A field that the file spells `name`; it must be there unless it has a default."""
+    return dataclasses.field(
+        default=default, metadata={"key": name, "kind": kind, "needed": default is dataclasses.MISSING}
+    )
 
 
 def read_fields(cls: type, table: dict[str, Any]) -> Any:

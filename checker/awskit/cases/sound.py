@@ -19,7 +19,8 @@ from .case import (
 from .kinds import Bad
 
 TREE_MOST = 1024 * MIB  # of all files, sparse ones left out
-CONNECTIONS_MOST = 1000
+OPEN_MOST = 1000  # connections at once
+CONNECTIONS_MOST = 20_000  # and in all
 SENT_IN_ALL = 16 * MIB
 READ_IN_ALL = 4096 * MIB  # bytes of answers
 KEPT_IN_ALL = 256 * MIB  # bytes that are read ahead of them, and kept
@@ -82,6 +83,8 @@ class _Script:
 
     case: Case
     sizes: dict[str, int] = field(default_factory=dict)  # of the clients: connections
+    open: int = 0  # connections now
+    met: int = 0  # and in all so far
     gone: dict[str, int] = field(default_factory=dict)  # at which step
     ended: set[str] = field(default_factory=set)  # by half_close
     remembered: set[str] = field(default_factory=set)
@@ -110,14 +113,23 @@ class _Script:
         if isinstance(step, Connect):
             if name in self.sizes:
                 raise Bad(f"{name} is connected already")
-            self.sizes[name] = step.count
         elif not isinstance(step, Send | Get) and name not in self.sizes:
             raise Bad(f"{name} is not connected: no step connects it, or sends", ("client",))
-        self.sizes.setdefault(name, 1)
-        if sum(self.sizes.values()) > CONNECTIONS_MOST:
-            raise Bad(f"these are more than {CONNECTIONS_MOST:,} connections in all")
+        self._come(name, step)
         if isinstance(step, Reset | Close):
             self.gone[name] = number
+            self.open -= self.sizes[name]
+
+    def _come(self, name: str, step: ClientStep) -> None:
+        """The client is connected by this step, if it was not before."""
+        if name in self.sizes:
+            return
+        self.sizes[name] = step.count if isinstance(step, Connect) else 1
+        self.open += self.sizes[name]
+        self.met += self.sizes[name]
+        for now, most, when in ((self.open, OPEN_MOST, "at once"), (self.met, CONNECTIONS_MOST, "in all")):
+            if now > most:
+                raise Bad(f"these are more than {most:,} connections {when}")
 
     def _wait(self, step: Wait) -> None:
         self._running()

@@ -29,6 +29,7 @@ CROWD = 20
 def no_thread_each(bench: Bench) -> None:
     request = request_bytes(bench.small("static"))
     bench.ask(request)  # what is made once, for the first request, is there now
+    bench.deeds.add("remember", value="threads")
     before = len(procfs.states(bench.server.pid))
     with bench.several(CROWD) as clients:
         for client in clients:
@@ -36,6 +37,7 @@ def no_thread_each(bench: Bench) -> None:
         with contextlib.suppress(Failure):  # who is held up by one that keeps silent is for async.writers to judge
             for client in clients:
                 bench.wait_consumed(client)
+        bench.deeds.add("compare", value=("threads", CROWD // 2))
         more = len(procfs.states(bench.server.pid)) - before
         if more > CROWD // 2:  # one that is just ending may have been counted before
             raise bench.failure(
@@ -99,7 +101,7 @@ def slow_disk(bench: Bench) -> None:
             [own.small("static", 1), own.small("static", 2)],
             f"while the disk has not answered the reads for {target}",
         )
-        own.faults.release()
+        own.release()
         own.expect_file(own.read(client, target), target)
 
 
@@ -129,7 +131,7 @@ def _expect_buffers_kept(own: Bench, targets: list[str]) -> None:
     with contextlib.ExitStack() as stack:
         clients = [_ask(own, stack, target) for target in targets]
         own.expect_answering("clients asked for dynamic files, and the disk has not answered")
-        own.faults.release(last_first=True)
+        own.release(last_first=True)
         for client, target in zip(clients, targets):
             own.expect_file(own.read(client, target), target)
     own.expect_well("reads completed for clients that had left")
@@ -145,8 +147,9 @@ def _expect_buffers_kept(own: Bench, targets: list[str]) -> None:
 def read_error(bench: Bench) -> None:
     target = bench.large("dynamic")
     with _reads_held(bench, target) as (own, [client]):
-        own.faults.release(error=errno.EIO)
+        own.release(error=errno.EIO)
         reply = own.read(client, target)
+        reply.should(answer="part")
         done = f"the reads for {target} failed (EIO)"
         if reply.difference is not None:
             own.fail(
@@ -165,6 +168,7 @@ def _reads_held(bench: Bench, *targets: str) -> Iterator[tuple[Bench, list[Clien
     """A server of its own on a disk that does not answer, and clients who have asked for these files."""
     with bench.start(faults=(HoldReads(),)) as own, contextlib.ExitStack() as stack:
         clients = [_ask(own, stack, target) for target in targets]
+        own.deeds.add("server", value="reading")
         own.wait(own.faults.held, "the server asks for a read")
         yield own, clients
 

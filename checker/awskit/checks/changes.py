@@ -20,9 +20,10 @@ def _register(kind: str) -> None:
         content = bench.tree.content(target)
         with bench.stalled(target) as [(client, begun)]:
             # To nothing, not to a part: the kernel would zero the rest of a page that is in a socket's queue by now.
-            bench.tree.truncate(target)
+            bench.change(target, "empty")
             client.widen()
             reply = client.read_body(begun, content)
+        reply.should(answer="part")
         done = f"{target} was truncated while it was sent"
         if reply.ending not in (Ending.FIN, Ending.RST):
             bench.fail(
@@ -51,8 +52,7 @@ def grown(bench: Bench) -> None:
         target = f"/{kind}/grows.dat"
         bench.tree.file(target, HUGE)
         with bench.stalled(target) as [(client, begun)]:
-            with bench.tree.path(target).open("ab") as stream:
-                stream.write(b"more" * 10000)
+            bench.change(target, "append", b"more" * 10000)
             reply = bench.finish(client, begun, target)
         bench.tree.forget(target)
         if reply.head is None or reply.length != reply.head.content_length:
@@ -76,7 +76,7 @@ def replaced(bench: Bench) -> None:
         bench.tree.file(target, HUGE)
         with bench.stalled(target) as [(client, begun)]:
             old = bench.tree.content(target)
-            bench.tree.text(target, b"new")
+            bench.change(target, "replace", b"new")
             client.widen()
             reply = client.read_body(begun, old)
         if reply.difference is not None or reply.length != HUGE:

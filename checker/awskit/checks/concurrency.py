@@ -109,9 +109,9 @@ def dynamic_four_in_flight(bench: Bench) -> None:
             own.wait_consumed(client)
         _wait_reads_held(own)
         while own.faults.held():
-            own.faults.release(1, last_first=True)
+            own.release(1, last_first=True)
             own.expect_answering("one of several reads that were held has completed")  # so it was looked at, by itself
-        own.faults.release()  # a server that reads one file after another has reads that come now
+        own.release()  # a server that reads one file after another has reads that come now
         own.expect_delivered()
         for client, target in zip(clients, targets):
             own.expect_file(own.read(client, target), target)
@@ -120,6 +120,7 @@ def dynamic_four_in_flight(bench: Bench) -> None:
 def _wait_reads_held(bench: Bench) -> None:
     """Wait until the server has begun all the reads that it begins now: it sleeps, and for eight looks their number has
     stayed. (It may read one file after another: then there is one.)"""
+    bench.deeds.add("server", value="reading")
     looks, held = 0, -1
 
     def settled() -> bool:

@@ -24,6 +24,7 @@ def _under(bench: Bench, fault: Fault, told: str, *, may_miss: bool = False) -> 
     """A bench with a server of its own that `fault` hits, and must have hit at the end unless it `may_miss`: an honest
     design may do without that call. A Failure inside says what was done to the server (`told`)."""
     with bench.start(faults=(fault,)) as own:
+        own.deeds.may_miss = may_miss
         try:
             yield own
         except Failure as failure:
@@ -195,6 +196,7 @@ def interrupted(bench: Bench) -> None:
 def _expect_later_or_end(own: Bench, target: str) -> None:
     """What of the file comes is right, and the connection ends."""
     reply = own.get(target)
+    reply.should(answer="part")
     if reply.ending is Ending.SILENCE or reply.difference is not None:
         own.fail(reply, f"GET {target}: {reply.outline()}", expected="the file, later; or the end of the connection")
 

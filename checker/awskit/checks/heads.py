@@ -24,6 +24,7 @@ _FIELD = re.compile(r"[A-Za-z][A-Za-z-]*:")  # legal in a reason, and never mean
 @check("head.grammar", "every response head keeps to RFC 9112's grammar", "S5", needs=NEEDS)
 def head_grammar(bench: Bench) -> None:
     for target, reply, head in _heads(bench):
+        reply.should(grammar=True)
         if field := _FIELD.search(head.reason):
             bench.fail(
                 reply,
@@ -42,6 +43,7 @@ def head_grammar(bench: Bench) -> None:
 @check("head.connection_close", "every response says Connection: close", "S5", needs=NEEDS)
 def head_connection_close(bench: Bench) -> None:
     for target, reply, head in _heads(bench):
+        reply.should(fields={"Connection": "close"})
         value = head.field("connection")
         if "close" not in [option.strip().lower() for option in (value or "").split(",")]:
             bench.fail(
@@ -56,6 +58,7 @@ def head_length(bench: Bench) -> None:
     for target, reply, head in _heads(bench):
         content = bench.tree.content(target)
         value = head.field("content-length")
+        reply.should(fields={"Content-Length": str(content.size)} if content else {})
         if content is not None and value != str(content.size):
             bench.fail(
                 reply,
@@ -67,6 +70,7 @@ def head_length(bench: Bench) -> None:
 @check("head.notfound_length", "a 404's Content-Length, where there is one, is right", "S5", needs=("notfound.static",))
 def head_notfound_length(bench: Bench) -> None:
     reply = bench.get(MISSING)
+    reply.should(answer=404)
     if reply.head is not None and reply.head.field("content-length") is None:
         # The end of the connection tells the length, too (RFC 9112 section 6.3).
         bench.note(f"GET {MISSING}: the 404 has no Content-Length, which is legal where the connection is closed")

@@ -125,7 +125,11 @@ def _wait_accepted_unless_deferred(bench: Bench, clients: list[Client]) -> None:
             if (row := sides.get(one.port)) is not None and row.state == ESTABLISHED and not row.inode
         ]
 
-    bench.wait(lambda: not undecided(), f"the server accepts {len(clients)} client(s) that say nothing yet")
+    try:
+        bench.wait(lambda: not undecided(), f"the server accepts {len(clients)} client(s) that say nothing yet")
+    finally:
+        held = {row.remote_port for row in bench.sides() if row.inode or row.state == ESTABLISHED}
+        bench.noted("accepted", [client for client in clients if client.port in held])
 
 
 def _expect_served(bench: Bench, client: Client, who: str) -> None:

@@ -103,6 +103,8 @@ def _expect_allowed(bench: Bench, fixture: Fixture) -> None:
             client.drain()
         return
     reply = bench.ask(fixture.data, target if path else None)
+    if verdict == "E200":
+        reply.should(answer="either", file=target)
     if verdict == "F200" or verdict == "E200" and reply.status == 200:
         bench.expect_file(reply, target)
     elif verdict == "N404":

@@ -22,10 +22,12 @@ def _register(name: str, title: str, needs: tuple[str, ...], visit: Callable[[Be
     def leak(bench: Bench) -> None:
         for _ in range(3):
             visit(bench)
+        bench.deeds.add("remember", value="descriptors")
         before = bench.settled_descriptors()
         for _ in range(ROUNDS):
             visit(bench)
         bench.expect_alive(f"{ROUNDS} times {title}")
+        bench.deeds.add("compare", value=("descriptors", 0))
         now = procfs.descriptors(bench.server.pid)
 
         def back() -> bool:
@@ -120,11 +122,13 @@ def leak_contexts(bench: Bench) -> None:
 
     for _ in range(3):
         visit()
+    bench.deeds.add("remember", value="contexts")
     bench.settled_descriptors()
     before = procfs.aio_contexts(bench.server.pid)
     for _ in range(ROUNDS):
         visit()
     bench.expect_alive("dynamic files, delivered and aborted")
+    bench.deeds.add("compare", value=("contexts", 0))
     try:
         bench.wait(lambda: procfs.aio_contexts(bench.server.pid) <= before, "no more AIO contexts")
     except Failure as failure:
@@ -190,6 +194,7 @@ def for_files(bench: Bench) -> None:
                 client.send(request_bytes(own.small(KINDS[number % 2]))[len(BEGUN) :])
             for number, client in enumerate(clients):
                 reply = own.read(client, own.small(KINDS[number % 2]))
+                reply.should(answer="either", file=own.small(KINDS[number % 2]))
                 client.close()  # a server that lingers waits for that, with a descriptor in its hand
                 if reply.status == 200:
                     own.expect_file(reply, own.small(KINDS[number % 2]))

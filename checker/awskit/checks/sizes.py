@@ -68,6 +68,7 @@ def static_3g_head(bench: Bench) -> None:
     with bench.connect() as client:
         client.send(request_bytes(target))
         reply = client.read_head()
+        reply.should(answer=200, head_only=True, fields={"Content-Length": str(SPARSE)})
         length = reply.head.content_length if reply.head else None
         if reply.status != 200 or length != SPARSE:
             bench.fail(

@@ -1,0 +1,65 @@
+"""What the document tree of a case holds: files, links, and things that are no files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .kinds import MIB, SENT_MOST, Bad, Data, Flag, Integer, Table, Text, Word, key
+
+FILE_MOST = 256 * MIB
+SPARSE_MOST = 8 << 30
+
+
+@dataclass(frozen=True)
+class File:
+    """A regular file: `size` bytes that the seed decides, or `text`. `sparse`: zeros that take no room on the disk.
+    `unreadable`: nobody but root may open it."""
+
+    size: int | None = key("size", Integer(0, SPARSE_MOST), None)
+    text: bytes | None = key("text", Data(SENT_MOST), None)
+    sparse: bool = key("sparse", Flag(), False)
+    unreadable: bool = key("unreadable", Flag(), False)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link that stays in the tree."""
+
+    to: str = key("link", Text(1000))
+
+
+@dataclass(frozen=True)
+class Special:
+    """Something that is no file: a FIFO without a writer, a socket, a directory."""
+
+    what: str = key("special", Word(("fifo", "socket", "directory")))
+
+
+Entry = File | Link | Special
+
+
+class EntryKind:
+    """A file may be told by its size alone, or by its text; all entries by a table."""
+
+    _table = Table(
+        lambda table: Link if "link" in table else Special if "special" in table else File,
+        'a size, a text, or a table such as { link = "other" }',
+    )
+
+    def read(self, value: Any) -> Entry:
+        if isinstance(value, str):
+            return File(text=Data(SENT_MOST).read(value))
+        if type(value) is int:
+            return File(size=Integer(0, FILE_MOST).read(value))
+        entry = self._table.read(value)
+        if isinstance(entry, File):
+            if (entry.size is None) == (entry.text is None):
+                raise Bad("must have one of the keys size and text")
+            if (entry.size or 0) > FILE_MOST and not entry.sparse:
+                raise Bad(f"must be at most {FILE_MOST:,} unless it is sparse", ("size",))
+        return entry
+
+    def write(self, entry: Entry) -> Any:
+        table = self._table.write(entry)
+        return next(iter(table.values())) if set(table) in ({"size"}, {"text"}) else table

@@ -1,0 +1,93 @@
+"""A client of an exported case: one connection."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from .events import wait_received
+from .place import PATIENCE, Place, Wrong
+from .right import field
+
+
+class Client:
+    """One connection. What was read ahead of an answer still belongs to it."""
+
+    def __init__(self, receive_buffer: int = 0) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        try:
+            self.socket.connect((Place.host, Place.port))
+        except OSError as error:
+            raise Wrong(f"cannot connect to port {Place.port}: {error}") from error
+        self.port = self.socket.getsockname()[1]
+        self.ahead = b""
+        self.ending = "the connection is open"
+
+    def send(self, data: bytes, cuts: tuple[int, ...] = ()) -> None:
+        """Send it in pieces, each when the server has received the one before."""
+        for start, end in zip((0, *cuts), (*cuts, len(data))):
+            if start:
+                wait_received(self)
+            try:
+                self.socket.sendall(data[start:end])
+            except OSError:
+                return  # the server has ended the connection: the answer tells
+
+    def receive(self, count: int) -> bytes:
+        """The next bytes, at most `count`; none at the end, which `ending` then names."""
+        try:
+            data = self.socket.recv(count)
+            self.ending = self.ending if data else "the server closed the connection"
+        except ConnectionResetError:
+            data, self.ending = b"", "the server reset the connection (RST)"
+        except TimeoutError:
+            data, self.ending = b"", f"nothing more came for {PATIENCE:g} s"
+        return data
+
+    def read_ahead(self, count: int) -> None:
+        """Read so many bytes, or to the end; they still belong to the answer."""
+        while count > 0 and (data := self.receive(count)):
+            self.ahead += data
+            count -= len(data)
+
+    def read_all(self) -> tuple[bytes, bytes]:
+        """Head and body of all that comes. Who has as much as Content-Length says leaves, as a browser does."""
+        head = self.read_head()
+        body, announced, left = bytearray(self.ahead), field(head, "Content-Length") or "", False
+        while True:
+            if not left and announced.isdecimal() and len(body) >= int(announced):
+                left = True
+                self.half_close()
+            if not (piece := self.receive(1 << 18)):
+                break
+            body += piece
+        self.ahead = b""
+        return head, bytes(body)
+
+    def read_head(self) -> bytes:
+        """The head of what comes."""
+        data = self.ahead
+        while b"\r\n\r\n" not in data and len(data) < 65536 and (piece := self.receive(4096)):
+            data += piece
+        head, separator, self.ahead = data.partition(b"\r\n\r\n")
+        return head + separator
+
+    def half_close(self) -> None:
+        """Say that no more will be sent, and go on reading."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def reset(self) -> None:
+        """End the connection by RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
