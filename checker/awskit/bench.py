@@ -29,7 +29,7 @@ from .reply import Reply
 from .server import HOST, Launcher, Server
 from .transcript import Transcript
 from .tree import KIB, KINDS, MIB, Tree
-from .vigil import PATIENCE_S, SLEPT_S, Pace, Tally
+from .vigil import PATIENCE_S, SLEPT_S, STILL_S, Pace, Tally
 
 SMALL = 2 * KIB  # the published list's small file
 LARGE = 2 * MIB  # and its large one
@@ -63,8 +63,8 @@ def request_bytes(target: str, *, method: str = "GET", version: str = "HTTP/1.1"
 @dataclass
 class Bench(Events):
     """A workbench for one check. `seed` is the run's; `name` the check's id; `patience` in seconds is the last bound of
-    a wait for what a right server does at once (see vigil.py; raise it for a server under valgrind). `notes` are things
-    to tell the reader that cost nothing."""
+    a wait for what a right server does at once (see vigil.py; raise it for a server under valgrind), `still` of
+    one for a server that sleeps. `notes` are things to tell the reader that cost nothing."""
 
     launcher: Launcher
     tree: Tree
@@ -74,6 +74,7 @@ class Bench(Events):
     patience: float = PATIENCE_S
     tally: Tally = field(default_factory=Tally)
     notes: list[str] = field(default_factory=list)
+    still: float = STILL_S
     deeds: Deeds = field(default_factory=Deeds, repr=False)
     transcripts: deque[Transcript] = field(default_factory=lambda: deque(maxlen=REMEMBERED), repr=False)
     rng: random.Random = field(init=False, repr=False)

@@ -16,7 +16,7 @@ from .client import Client
 from .deeds import Deeds
 from .judge import Judge
 from .model import Failure, Trouble
-from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
+from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, STILL_S, Tally, Vigil
 
 T = TypeVar("T")
 
@@ -48,11 +48,12 @@ class Events(Judge):
     """Waits for what `server` does. `patience` in seconds is the last bound of a wait; `tally` counts what it costs."""
 
     tally: Tally
+    still: float = STILL_S
     deeds: Deeds
 
     def vigil(self) -> Vigil:
         """The beginning of a wait for something that the server should do."""
-        return Vigil(self.server, self.patience, self.tally)
+        return Vigil(self.server, self.patience, self.tally, self.still)
 
     def wait(self, predicate: Callable[[], T], what: str) -> T:
         """Wait until `predicate()` is true, which the server should bring about; its value. Failure that says `what`

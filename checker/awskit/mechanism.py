@@ -19,7 +19,7 @@ CROWD = 50  # clients that may well connect at one moment
 def uses_epoll(bench: Bench) -> None:
     run = observed(bench)
     _note_short_backlog(bench, run.trace.backlog())
-    _expect_waiting_in_epoll(run.waiting)
+    expect_waiting_in_epoll(run.waiting)
     client = run.in_pieces
     assert client is not None
     if client.failure:
@@ -47,7 +47,7 @@ def _note_short_backlog(bench: Bench, backlog: int | None) -> None:
         )
 
 
-def _expect_waiting_in_epoll(waiting: list[Call]) -> None:
+def expect_waiting_in_epoll(waiting: list[Call]) -> None:
     """Half a request has come. Some thread waits in epoll, and none in a call that waits for a socket, or for epoll's
     own descriptor."""
     elsewhere = [call for call in waiting if call.name in SOCKET_WAITS and _is_about_clients(call)]

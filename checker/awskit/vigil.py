@@ -89,11 +89,18 @@ class _Sight:
 
 class Vigil:
     """A wait for one event that `server` should bring about. `patience` in seconds is the last bound. The one who waits
-    calls `look` when `pause` is over and nothing has come."""
+    calls `look` when `pause` is over and nothing has come. `still`: seconds of sleep that show that it is in vain."""
 
-    def __init__(self, server: Server | Process, patience: float = PATIENCE_S, tally: Tally | None = None) -> None:
+    def __init__(
+        self,
+        server: Server | Process,
+        patience: float = PATIENCE_S,
+        tally: Tally | None = None,
+        still: float = STILL_S,
+    ) -> None:
         self._server = server
         self._patience = patience
+        self._long = still
         self._tally = tally or Tally()
         self._begin = time.monotonic()
         self._next = self._begin + FIRST_LOOK_S
@@ -158,8 +165,8 @@ class Vigil:
     def _verdict(self, now: _Sight, under_way: Callable[[], bool]) -> str:
         if not now.states and self._still >= GONE_S:
             return "the server's process is gone"
-        if self._still >= STILL_S and not under_way():
-            return f"the server sleeps, and has for {STILL_S:g} s: it waits for something that does not come"
+        if self._still >= self._long and not under_way():
+            return f"the server sleeps, and has for {self._long:g} s: it waits for something that does not come"
         if self._worked >= BUSY_S * self._scale:
             return f"the server was busy for {BUSY_S * self._scale:g} s of CPU time, and nothing came of it"
         waited = now.at - self._begin

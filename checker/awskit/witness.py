@@ -62,6 +62,19 @@ class Witness:
         with contextlib.suppress(Failure):
             self.bench.wait(settled, "the server sleeps")
 
+    def waiting(self) -> list[Call]:
+        """The calls in which its threads sleep now, when one of them is in epoll, or when that is in vain: where it is
+        instead is for the caller to say."""
+        found: list[Call] = []
+
+        def in_epoll() -> bool:
+            nonlocal found
+            found = self.trace().waiting()
+            return any(call.name in EPOLL_WAITS for call in found)
+
+        self.wait_asleep(in_epoll)
+        return found or self.trace().waiting()
+
     def path(self, target: str) -> str:
         """The path under which the server sees the file of `target`."""
         return f"{self.server.site}{target}"
@@ -188,12 +201,7 @@ def _ask_in_pieces(seen: Witness, run: Run) -> None:
             client.send(request[: len(request) // 2])
             seen.bench.wait_consumed(client)
 
-            def in_epoll() -> bool:
-                run.waiting = seen.trace().waiting()
-                return any(call.name in EPOLL_WAITS for call in run.waiting)
-
-            seen.wait_asleep(in_epoll)  # where it is instead is for the check to say
-            run.waiting = run.waiting or seen.trace().waiting()
+            run.waiting = seen.waiting()
             client.send(request[len(request) // 2 :])
             seen.bench.expect_answer(client.read_head(), f"GET {target} in two pieces")
         except Failure as failure:

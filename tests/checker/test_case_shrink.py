@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from awskit.cases import shrink
+from awskit.cases import shrink, smaller
 from awskit.cases.case import Answer, Case, Get, Send
 from awskit.cases.play import Played
 from awskit.cases.read import parse, read
@@ -75,25 +76,78 @@ def test_an_ordinary_user_has_two_servers_at_once_too() -> None:
 def test_what_is_sent_loses_lines_and_runs_of_bytes_and_its_pieces_stay_where_they_were() -> None:
     step = Send(data=b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", split=(5, 20, 27))
     case = Case(title="a", about="b", rule="S4", steps=(step,))
-    smaller = [made.steps[0] for _, made in shrink._smaller_steps(case)]
-    assert Send(data=b"GET /a HTTP/1.1\r\n\r\n", split=(5, 17, 18)) in smaller  # without Host
-    assert Send(data=step.data, split=()) in smaller and Send(data=step.data, split=(5, 27)) in smaller
-    assert Send(data=step.data[:14], split=(5,)) in smaller  # without its second half
-    assert all(len(one.data) + len(one.split) < len(step.data) + len(step.split) for one in smaller)
+    made = [made.steps[0] for _, made in smaller._smaller_steps(case)]
+    assert Send(data=b"GET /a HTTP/1.1\r\n\r\n", split=(5, 17, 18)) in made  # without Host
+    assert Send(data=step.data, split=()) in made and Send(data=step.data, split=(5, 27)) in made
+    assert Send(data=step.data[:14], split=(5,)) in made  # without its second half
+    assert all(len(one.data) + len(one.split) < len(step.data) + len(step.split) for one in made)
 
 
-def test_it_ends_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock on which each look takes a second, and a server that fails whatever is left."""
+@dataclass(frozen=True)
+class Imagined:
+    """A server that fails, or holds, whatever is left of a case: if it is waited for briefly, or in any case."""
+
+    fails: bool
+    fails_hastily: bool
+
+    def hasty(self) -> Imagined:
+        return Imagined(self.fails_hastily, self.fails_hastily)
+
+
+BAD, GOOD = Imagined(True, True), Imagined(False, False)
+
+
+@pytest.fixture
+def imagined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imagined servers are played on, by a clock on which each look takes a second."""
     clock = itertools.count()
     monkeypatch.setattr(shrink.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(shrink, "play", lambda case, target: Played(case, Failure("no") if target == "bad" else None))
+    monkeypatch.setattr(shrink, "play", lambda case, on: Played(case, Failure("no") if on.fails else None))
+
+
+@pytest.mark.usefixtures("imagined")
+def test_it_ends_when_the_time_is_over() -> None:
     done = {}
-    for seconds in (4, 1000):
-        done[seconds] = shrink.Shrinking(parse(FAT, "fat.toml"), "bad", "good", seconds)
+    for seconds in (5, 1000):
+        done[seconds] = shrink.Shrinking(parse(FAT, "fat.toml"), BAD, GOOD, seconds)
         done[seconds].run()
-    assert (done[4].tried, done[4].in_time, len(done[4].removed)) == (3, False, 3)
+    assert (done[5].tried, done[5].in_time, len(done[5].removed)) == (3, False, 3)
     assert done[1000].in_time and len(done[1000].case.steps) == 1
-    assert "the time is over" in shrink.told(parse(FAT, "fat.toml"), done[4])
+    assert "the time is over" in shrink.told(parse(FAT, "fat.toml"), done[5])
+
+
+def test_what_only_a_hurried_look_shows_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all patience the server fails as long as two steps are left."""
+    fat = parse(FAT, "fat.toml")
+
+    def play(case: Case, on: Imagined) -> Played:
+        return Played(case, Failure("no") if on.fails and (len(case.steps) >= 2 or on.hurried) else None)
+
+    @dataclass(frozen=True)
+    class Slow(Imagined):
+        hurried: bool = False
+
+        def hasty(self) -> Slow:
+            return Slow(self.fails, self.fails, True)
+
+    monkeypatch.setattr(shrink, "play", play)
+    shrinking = shrink.Shrinking(fat, Slow(True, True), Slow(False, False), 60)
+    assert len(shrinking.run().steps) >= 2
+    assert shrinking.case == shrinking._taken[-1] and len(shrinking.removed) == len(shrinking._taken) - 1
+
+
+def test_runs_of_clients_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred clients of which one matters, a few dozen candidates find it."""
+    steps = "".join(f'{{ client = "c{n}", get = "/x" }}, {{ client = "c{n}", answer = 404 }}, ' for n in range(100))
+    case = parse(f'title = "a"\nabout = "b"\nrule = "S4"\nsteps = [{steps}]', "many.toml")
+
+    def play(case: Case, on: Imagined) -> Played:
+        matters = len(case.steps) > 1 and any(step.client == "c70" for step in case.steps)
+        return Played(case, Failure("no") if on.fails and matters else None)
+
+    monkeypatch.setattr(shrink, "play", play)
+    shrinking = shrink.Shrinking(case, BAD, GOOD, 60)
+    assert [step.client for step in shrinking.run().steps] == ["c70", "c70"] and shrinking.tried < 40
 
 
 def test_a_case_that_holds_is_not_shrunk(tmp_path: Path) -> None:

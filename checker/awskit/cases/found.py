@@ -82,6 +82,8 @@ def _of_evidence(check: Check, seed: int) -> Case:
     steps = []
     for number, target in enumerate(targets, 1):
         steps += [Get(target=target, client=f"c{number}"), Answer(expected=200, client=f"c{number}", ends="any")]
+    if check.id == "mechanism.epoll":  # it is about where the server waits for the rest of a request
+        steps += [Send(data=b"GET /", client="half"), Wait(event="received", client="half")]
     files = tuple((target, File(size=size)) for target, size in targets.items())
     return _plain(check, seed, steps=tuple(steps), files=files, evidence=(EVIDENCE[check.id],))
 

@@ -13,7 +13,7 @@ from ..plain import clean
 from ..results import Report
 from .case import Case
 from .found import NotSaid, case_of
-from .read import parse
+from .read import BadCase, parse
 from .write import to_text
 
 
@@ -24,12 +24,11 @@ def keep(report: Report, folder: Path) -> Report:
     def kept(verdict: Verdict) -> Verdict:
         if verdict.outcome is not Outcome.FAILED or verdict.failure is None or verdict.told is None:
             return verdict
+        path = folder / f"{verdict.check.id}.toml"
         try:
-            case = case_of(verdict.check, verdict.failure, report.seed)
+            _write(path, case_of(verdict.check, verdict.failure, report.seed))
         except NotSaid as reason:
             return replace(verdict, told=replace(verdict.told, no_case=clean(str(reason))))
-        path = folder / f"{verdict.check.id}.toml"
-        _write(path, case)
         line = f"checker/awscheck replay {shlex.quote(str(path))} --server {shlex.quote(report.submission)}"
         return replace(verdict, told=replace(verdict.told, replay=clean(line)))
 
@@ -39,8 +38,13 @@ def keep(report: Report, folder: Path) -> Report:
 
 
 def _write(path: Path, case: Case) -> None:
-    """Write the file, which is read again as the same case."""
+    """Write the file, which is read again as the same case. NotSaid if it is not."""
     text = to_text(case)
-    assert parse(text, str(path)) == case
+    try:
+        again = parse(text, "the case file")
+    except BadCase as bad:
+        raise NotSaid(str(bad)) from bad
+    if again != case:
+        raise NotSaid("the case file would not say the same")
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")

@@ -283,5 +283,8 @@ def _within(kind: Kind, value: Any, where: str | int) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        text = "such a number"
     return text if len(text) <= 60 else text[:57] + "..."

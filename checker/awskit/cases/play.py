@@ -42,9 +42,10 @@ def play(case: Case, target: Target) -> Played:
                 player.run(played)
             finally:
                 played.transcripts = tuple(line.client.transcript for line in player.lines())
+            waiting = witness.waiting() if witness and "epoll" in case.evidence else []
             trace = witness.finish() if witness else None
         if trace:  # judged when the server has been ended: how it ended is no part of that
-            expect_evidence(case.evidence, trace, witness, player.delivered)
+            expect_evidence(case.evidence, trace, waiting, witness, player.delivered)
     except Failure as failure:
         played.failure = failure
     return played

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..evidence import Ledger, Trace
+from ..evidence import Call, Ledger, Trace
+from ..mechanism import expect_waiting_in_epoll
 from ..model import Failure
 from ..witness import Witness
 
@@ -18,8 +19,11 @@ class Delivered:
     port: int
 
 
-def expect_evidence(wanted: tuple[str, ...], trace: Trace, witness: Witness, delivered: list[Delivered]) -> None:
-    """Failure if the calls of the server do not show what is `wanted` of the files `delivered`."""
+def expect_evidence(
+    wanted: tuple[str, ...], trace: Trace, waiting: list[Call], witness: Witness, delivered: list[Delivered]
+) -> None:
+    """Failure if the calls of the server do not show what is `wanted` of the files `delivered`, or if those in which it
+    was `waiting` at the end are not epoll's where it should wait there."""
     for one in delivered:
         ledger = trace.ledger(witness.path(one.target), one.port)
         for word in wanted:
@@ -30,8 +34,10 @@ def expect_evidence(wanted: tuple[str, ...], trace: Trace, witness: Witness, del
                     f" {ledger.readings() or 'nothing'}",
                     expected=_EXPECTED[word][1],
                 )
-    if "epoll" in wanted and not trace.watched_listener(witness.server.port):
-        raise Failure("the listening socket was never given to epoll", expected="epoll_ctl(…, EPOLL_CTL_ADD, …)")
+    if "epoll" in wanted:
+        expect_waiting_in_epoll(waiting)
+        if not trace.watched_listener(witness.server.port):
+            raise Failure("the listening socket was never given to epoll", expected="epoll_ctl(…, EPOLL_CTL_ADD, …)")
 
 
 _EXPECTED = {

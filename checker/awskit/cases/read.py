@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from .case import Case
 from .kinds import Bad, read_fields
 from .sound import expect_sound
 
-TEXT_MOST = 1 << 20  # bytes of a case file: no text that a person writes is longer
+TEXT_MOST = 1 << 20  # characters of a case file: no text that a person writes is longer,
+LINE_MOST = 8192  # nor a line of it, nor a key of many parts, for which tomllib takes time by the square of them
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"]*"|'[^']*')[ \t]*\.[ \t]*){32}""")
 
 
 class BadCase(Exception):
@@ -47,9 +50,16 @@ def _text(path: Path) -> str:
 
 def parse(text: str, name: str) -> Case:
     """The case in a text; `name` stands for the file in messages. Raises BadCase."""
+    if len(text) > TEXT_MOST:
+        raise BadCase(f"{name}: longer than {TEXT_MOST:,} characters: no case file")
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > LINE_MOST:
+            raise BadCase(f"{name}:{number}: a line of more than {LINE_MOST:,} characters; put it together of parts")
+        if _LONG_KEY.search(line):
+            raise BadCase(f"{name}:{number}: a key of more than 32 parts")
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a TOMLDecodeError, or an integer of thousands of digits
         raise BadCase(f"{name}: {error}") from error
     except RecursionError as error:
         raise BadCase(f"{name}: nested too deep") from error

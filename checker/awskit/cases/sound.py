@@ -50,6 +50,8 @@ def _expect_tree(case: Case) -> None:
             folders[target] = None
     paths = dict(case.files)
     for target, entry in case.files:
+        if target in ("/static", "/dynamic"):
+            raise Bad(f"{target} is a folder, and always there", ("files", target))
         for parent in _parents(target):
             if parent in paths and parent not in folders:
                 raise Bad(f"{parent} is a file or a link, so nothing can be below it", ("files", target))

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import handed_in, procfs, submission
@@ -29,12 +29,15 @@ from ..model import Failure, Trouble
 from ..sandbox import Sandbox
 from ..server import Exit, Launcher, Server
 from ..tree import Tree
+from ..vigil import PATIENCE_S, STILL_S
 from ..witness import Witness
 from ..workplace import remove
 from .case import Case, File, Link, ServerStep, Special
 
 PROJECT = Path(__file__).resolve().parents[3]
 REFERENCE = PROJECT / "aws"
+HASTY_S = 2.0  # patience with a server that is known to be waited for in vain: 0.4 s of CPU time are a loop
+STILL_HASTY_S = 0.3  # of sleep: more than TCP takes, and than a kernel thread mostly does
 DYING_S = 0.5  # no verdict hangs on it: it only makes what is said of one that dies the same each time
 UNFOLD = PROJECT / "fixtures" / "submissions" / "unfold"
 
@@ -47,6 +50,10 @@ class Target(ABC):
     """A server that cases are replayed on, one after another."""
 
     name: str  # for a report
+
+    def hasty(self) -> Target:
+        """The same, whose server is waited for more briefly: for one that is known to be waited for in vain."""
+        return self
 
     @abstractmethod
     def bench(self, case: Case) -> contextlib.AbstractContextManager[tuple[Bench, Witness | None]]:
@@ -87,6 +94,11 @@ class BoxedTarget(Target):
     sandbox: Sandbox
     program: Program
     folder: Path
+    patience: float = PATIENCE_S  # see Bench
+    still: float = STILL_S
+
+    def hasty(self) -> BoxedTarget:
+        return replace(self, patience=HASTY_S, still=STILL_HASTY_S)
 
     @contextlib.contextmanager
     def bench(self, case: Case) -> Iterator[tuple[Bench, Witness | None]]:
@@ -99,7 +111,7 @@ class BoxedTarget(Target):
             traced = launcher.traced(*STRACE, "-o", str(log)) if log else launcher
             faults = tuple(fault.made() for fault in case.all_faults)
             server = traced.start(tree, nofile=case.descriptors or None, faults=faults)
-            bench = Bench(launcher, tree, server, case.seed, case.title)
+            bench = Bench(launcher, tree, server, case.seed, case.title, self.patience, still=self.still)
             try:
                 yield bench, Witness(bench, server, log) if log else None
             except Failure as failure:

@@ -1,0 +1,178 @@
+"""What may go from a case: parts, of which runs can be taken away (clients, steps, files, faults), and values, which can
+become less. Each candidate says in words what was made smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..bench import request_bytes
+from .case import Case, Change, ClientStep, Compare, Connect, Cut, File, Get, Receive, Send, verb
+from .write import step_text
+
+Candidate = tuple[str, Case]  # what was made smaller, in words; the case then
+
+# -- parts: how many there are, and the case without those from `begin` to `end` ----------------------------------------
+
+
+def _clients(case: Case) -> list[str]:
+    return list(dict.fromkeys(step.client for step in case.steps if isinstance(step, ClientStep)))
+
+
+def _without_clients(case: Case, begin: int, end: int) -> Candidate:
+    gone = _clients(case)[begin:end]
+    steps = tuple(step for step in case.steps if not (isinstance(step, ClientStep) and step.client in gone))
+    return f"client {', '.join(gone)}", replace(case, steps=steps)
+
+
+def _without_steps(case: Case, begin: int, end: int) -> Candidate:
+    gone = "; ".join(step_text(step) for step in case.steps[begin:end])
+    return f"steps {gone}", replace(case, steps=case.steps[:begin] + case.steps[end:])
+
+
+def _without_files(case: Case, begin: int, end: int) -> Candidate:
+    gone = ", ".join(target for target, _ in case.files[begin:end])
+    return f"file {gone}", replace(case, files=case.files[:begin] + case.files[end:])
+
+
+def _without_faults(case: Case, begin: int, end: int) -> Candidate:
+    gone = ", ".join(map(str, case.faults[begin:end]))
+    return f"fault {gone}", replace(case, faults=case.faults[:begin] + case.faults[end:])
+
+
+PARTS: tuple[tuple[Callable[[Case], int], Callable[[Case, int, int], Candidate]], ...] = (
+    (lambda case: len(_clients(case)), _without_clients),
+    (lambda case: len(case.files), _without_files),
+    (lambda case: len(case.steps), _without_steps),
+    (lambda case: len(case.faults), _without_faults),
+)
+
+# -- values, the largest difference first ------------------------------------------------------------------------------
+
+
+def _fewer_conditions(case: Case) -> Iterator[Candidate]:
+    """Of what holds for the case as a whole."""
+    if case.fault_set:
+        yield f"fault set {case.fault_set}", replace(case, fault_set="")
+        for fault in case.all_faults:  # one of the set may do
+            words = f"the other faults of the set {case.fault_set}"
+            yield words, replace(case, fault_set="", faults=(*case.faults, fault))
+    if case.may_miss:
+        yield "may_miss", replace(case, may_miss=False)
+    if case.descriptors:
+        yield "the limit of descriptors", replace(case, descriptors=0)
+    for number, word in enumerate(case.evidence):
+        yield f"evidence {word}", replace(case, evidence=case.evidence[:number] + case.evidence[number + 1 :])
+
+
+def _milder_faults(case: Case) -> Iterator[Candidate]:
+    """A fault that hits once shows more than one that hits each call."""
+    for number, fault in enumerate(case.faults):
+        if not isinstance(fault, Cut) and getattr(fault, "every", 0):
+            faults = (*case.faults[:number], replace(fault, every=0), *case.faults[number + 1 :])
+            yield f"{fault} hits once", replace(case, faults=faults)
+
+
+def _smaller_files(case: Case) -> Iterator[Candidate]:
+    for number, (target, entry) in enumerate(case.files):
+        if isinstance(entry, File) and entry.size is not None:
+            for smaller in _numbers(entry, "size", 0):
+                files = (*case.files[:number], (target, smaller), *case.files[number + 1 :])
+                yield f"of {target}: {entry.size:,} -> {smaller.size:,}", replace(case, files=files)
+
+
+def _smaller_steps(case: Case) -> Iterator[Candidate]:
+    for number, step in enumerate(case.steps):
+        for smaller in _smaller(step):
+            steps = (*case.steps[:number], smaller, *case.steps[number + 1 :])
+            yield f"of {verb(type(step))}: {_change(step, smaller)}", replace(case, steps=steps)
+
+
+VALUES = (_fewer_conditions, _smaller_files, _smaller_steps, _milder_faults)
+
+
+def _change(before: Any, after: Any) -> str:
+    """What is smaller, in words."""
+    changed = [name for name in before.__dataclass_fields__ if getattr(before, name) != getattr(after, name)]
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in changed]
+    return ", ".join(f"{name} {_size(was)} -> {_size(now)}" for name, was, now in pairs)
+
+
+def _size(value: Any) -> str:
+    if isinstance(value, bytes):
+        return f"of {len(value):,} bytes"
+    return f"{value:,}" if type(value) is int else str(value)
+
+
+def _smaller(step: Any) -> Iterator[Any]:
+    if isinstance(step, Connect):
+        yield from _numbers(step, "count", 1)
+        if step.receive_buffer:
+            yield replace(step, receive_buffer=0)
+    elif isinstance(step, Receive | Change):
+        yield from _numbers(step, "count" if isinstance(step, Receive) else "size", 1)
+    elif isinstance(step, Compare):
+        yield from _numbers(step, "more", 0)
+    elif isinstance(step, Send | Get):
+        yield from _fewer_pieces(step)
+        if isinstance(step, Send):
+            yield from _fewer_bytes(step)
+    for name in ("fields", "never", "grammar", "last_first"):
+        one = step.__dataclass_fields__.get(name)
+        if one and not one.metadata["needed"] and getattr(step, name) != one.default:
+            yield replace(step, **{name: one.default})
+
+
+def _numbers(value: Any, name: str, least: int) -> Iterator[Any]:
+    """The object with a smaller number: the least; then such parts of it that the smallest that will do is near."""
+    number = getattr(value, name)
+    tried = {number}
+    for smaller in (least, number // 256, number // 16, number // 4, number // 2, number - number // 4, number - 1):
+        if smaller >= least and smaller not in tried:
+            tried.add(smaller)
+            yield replace(value, **{name: smaller})
+
+
+def _fewer_pieces(step: Send | Get) -> Iterator[Send | Get]:
+    if step.each:
+        middle = len(data_of(step)) // 2
+        yield replace(step, each=False)
+        if middle:
+            yield replace(step, each=False, split=(middle,))
+    if step.split:
+        yield replace(step, split=())
+        length = len(step.split) // 2
+        while length:
+            for begin in range(0, len(step.split), length):
+                yield replace(step, split=step.split[:begin] + step.split[begin + length :])
+            length //= 2
+
+
+def _fewer_bytes(step: Send) -> Iterator[Send]:
+    """Parts of what is sent: lines of it, and then runs of bytes, the longest first. Split points stay where the bytes
+    after which they come do."""
+    lines = step.data.split(b"\r\n")
+    if 2 < len(lines) < 20:
+        begin = 0
+        for line in lines[:-1]:
+            yield from _without(step, begin, begin + len(line) + 2)
+            begin += len(line) + 2
+    length = len(step.data) // 2
+    while length >= 8 and length * 64 >= len(step.data):
+        for begin in range(0, len(step.data), length):
+            yield from _without(step, begin, min(begin + length, len(step.data)))
+        length //= 2
+
+
+def _without(step: Send, begin: int, end: int) -> Iterator[Send]:
+    data = step.data[:begin] + step.data[end:]
+    if data:
+        moved = {at if at <= begin else max(begin, at - (end - begin)) for at in step.split}
+        yield replace(step, data=data, split=tuple(sorted(at for at in moved if 0 < at < len(data))))
+
+
+def data_of(step: Send | Get) -> bytes:
+    """The bytes that a step sends."""
+    return step.data if isinstance(step, Send) else request_bytes(step.target)

@@ -1,0 +1,171 @@
+"""Hostile case files: none reads or writes outside of its tree, reaches another server, or keeps the checker busy.
+
+Each is tried as anybody would try it: from the command line.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from awskit.cases.read import BadCase, parse
+from grading import AWSCHECK, LIMIT_S, ROOT, awscheck
+
+HEAD = 'title = "a"\nabout = "b"\nrule = "S4"\n'
+STEPS = 'steps = [{ get = "/static/a" }]\n'
+CPU_S = 20  # of CPU time, which ends what is busy with a file; any of these takes two
+MEMORY = 1 << 30
+
+
+def bounded(command: str, path: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    """Run a command on the file, with so much CPU time and memory."""
+    line = ["prlimit", f"--cpu={CPU_S}", f"--as={MEMORY}", "--", AWSCHECK, command, path, *more]
+    return subprocess.run(line, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+def snapshot(folder: Path) -> dict[Path, bytes]:
+    """All files below it."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+OUTSIDE = {
+    "a file above the tree": '"/../stolen" = "x"',
+    "a file far above": '"/static/../../../../../../tmp/stolen" = "x"',
+    "a file with an absolute name": '"//etc/stolen" = "x"',
+    "a file by its bare name": '"etc/stolen" = "x"',
+    "a name with a NUL": '"/static/a\\u0000/../../b" = "x"',
+    "the folder itself": '"/static" = "x"',
+    "a link to an absolute path": '"/static/a" = { link = "/etc/passwd" }',
+    "a link that climbs": '"/static/a" = { link = "../../etc/passwd" }',
+    "a link that climbs in its middle": '"/static/a" = { link = "../static/../../etc/passwd" }',
+    "a link that climbs over a link": '"/static/a" = { link = "b/../../../etc/passwd" }\n"/static/b" = { link = "c" }',
+    "a file below a link": '"/static/a" = { link = "../dynamic" }\n"/static/a/b" = "x"',
+    "a device": '"/static/a" = { special = "device" }',
+    "a program": '"/static/a" = { text = "x", mode = 4755 }',
+}
+
+
+@pytest.mark.parametrize("files", OUTSIDE.values(), ids=OUTSIDE)
+def test_nothing_is_made_outside_of_the_tree(files: str, tmp_path: Path) -> None:
+    path, site = tmp_path / "case.toml", tmp_path / "site"
+    site.mkdir()
+    (tmp_path / "stolen").write_text("mine")
+    path.write_text(f"{HEAD}{STEPS}[files]\n{files}\n")
+    before = snapshot(tmp_path)
+    for command in (("replay",), ("replay", "--port", 1, "--root", site), ("export",)):
+        done = awscheck(command[0], path, *command[1:])
+        assert done.code == 2 and "case.toml:" in done.errors, done
+    assert snapshot(tmp_path) == before
+
+
+CHANGES = {
+    "through a link": '{ change = "/static/link", how = "append", size = 5 }',
+    "of a file of another": '{ change = "/static/../secret", how = "empty" }',
+    "of what the case did not make": '{ change = "/static/other", how = "remove" }',
+}
+
+
+@pytest.mark.parametrize("step", CHANGES.values(), ids=CHANGES)
+def test_nothing_is_changed_outside_of_the_tree(step: str, tmp_path: Path) -> None:
+    path = tmp_path / "case.toml"
+    path.write_text(f'{HEAD}steps = [{step}]\n[files]\n"/static/a" = 5\n"/static/link" = {{ link = "a" }}\n')
+    assert awscheck("replay", path).code == 2
+
+
+ELSEWHERE = {
+    "a key for an address": '{ get = "/a", host = "192.0.2.1" }',
+    "a key for a port": '{ connect = 1, port = 22 }',
+    "a client that is an address": '{ client = "192.0.2.1:80", get = "/a" }',
+    "a command": '{ run = "true" }',
+}
+
+
+@pytest.mark.parametrize("step", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_no_key_names_another_server(step: str, tmp_path: Path) -> None:
+    path = tmp_path / "case.toml"
+    path.write_text(f"{HEAD}steps = [{step}]\n")
+    assert awscheck("replay", path).code == 2
+
+
+def test_what_is_sent_reaches_its_server_alone(tmp_path: Path) -> None:
+    """Also where the request names another one, on this machine."""
+    (tmp_path / "site").mkdir()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        other.setblocking(False)
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        request = f"GET http://{address}/static/a HTTP/1.1\\r\\nHost: {address}\\r\\n\\r\\n"
+        path = tmp_path / "case.toml"
+        path.write_text(f'{HEAD}steps = [{{ send = "{request}" }}, {{ answer = "any" }}]\n')
+        line = [ROOT / "aws", "-a", "127.0.0.1", "-p", "0", "-r", tmp_path / "site"]
+        with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            port = server.stdout.readline().split()[-1]
+            done = awscheck("replay", path, "--port", port, "--root", tmp_path / "site")
+            server.terminate()
+        assert done.code == 0, done.text
+        with pytest.raises(BlockingIOError):
+            other.accept()
+
+
+KEY = ".".join(["a"] * 4000)
+BOMBS = {
+    "keys of many parts": "".join(f"{KEY}.b{n} = 1\n" for n in range(120)),
+    "headers of many parts": "".join(f"[{KEY}.b{n}]\n" for n in range(120)),
+    "quoted keys of many parts": "".join('"a".' * 2000 + f"b{n} = 1\n" for n in range(120)),
+    "a long line": "x = " + "1" * 900_000,
+    "an integer of many digits": "seed = 0x" + "f" * 8000,
+    "a decimal of many digits": "seed = " + "9" * 8000,
+    "deep arrays": "x = " + "[\n" * 200_000,
+    "deep tables": "x = " + "{a=" * 2500,
+    "many tables": "[[x]]\n" * 100_000,
+    "many headers": "".join(f"[a{n}.b]\n" for n in range(60_000)),
+    "many files": "[files]\n" + "".join(f'"/static/a{n}" = 1\n' for n in range(40_000)),
+    "a string that does not end": '"""\n' * 200_000,
+    "a file of a terabyte": '[files]\n"/static/a" = 1000000000000',
+    "many large files": "[files]\n" + "".join(f'"/static/a{n}" = 250000000\n' for n in range(150)),
+    "more than a machine has": "[files]\n" + '"/static/a" = { size = 9000000000000000000, sparse = true }',
+}
+STEP_BOMBS = {
+    "endless steps": '{ get = "/static/a" },\n' * 50_000,
+    "endless bytes": '{ send = [{ repeat = "xxxxxxxxxxxxxxxx", times = 1000000000000000000 }] }',
+    "many long steps": '{ send = [{ repeat = "x", times = 2000000 }] },\n' * 1000,
+    "endless pieces": '{ send = [{ repeat = "x", times = 2000000 }], each = true }',
+    "endless clients": "".join(f'{{ client = "c{n}", connect = 300 }},\n' for n in range(1000)),
+    "endless clients that leave": "".join(
+        f'{{ client = "c{n}", connect = 300 }},\n{{ client = "c{n}", close = true }},\n' for n in range(900)),
+    "answers without end": '{ get = "/static/a" },\n{ answer = 200 },\n' * 20
+    + '],\n[files]\n"/static/a" = { size = 8000000000, sparse = true }\nx = [',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rest", BOMBS.values(), ids=BOMBS)
+def test_a_file_that_is_made_to_keep_the_checker_busy_is_refused(rest: str, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.toml"
+    path.write_text(f"{HEAD}{STEPS}{rest}\n")
+    done = bounded("replay", path)
+    assert done.returncode == 2 and done.stderr.startswith("awscheck: ") and len(done.stderr) < 1000, done
+
+
+@pytest.mark.parametrize("steps", STEP_BOMBS.values(), ids=STEP_BOMBS)
+def test_steps_that_are_made_to_keep_the_machine_busy_are_refused(steps: str) -> None:
+    with pytest.raises(BadCase):
+        parse(f"{HEAD}steps = [\n{steps}]\n", "bomb.toml")
+
+
+def test_waits_in_vain_come_to_an_end(tmp_path: Path) -> None:
+    """Each of many clients waits for bytes that never come: the case has as much patience as a check has, in all."""
+    clients = "".join(f'{{ client = "c{n}", connect = 1 }},\n{{ client = "c{n}", receive = 9 }},\n' for n in range(200))
+    path = tmp_path / "case.toml"
+    path.write_text(f"{HEAD}steps = [\n{clients}]\n")
+    done = awscheck("replay", path)
+    assert done.code == 0, done.text + done.errors
+
+
+@pytest.mark.parametrize("kind", ["/dev/zero", "/proc/self/mem", "."])
+def test_what_is_no_plain_file_is_not_read_for_ever(kind: str) -> None:
+    assert bounded("replay", Path(kind)).returncode == 2
