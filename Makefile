@@ -128,7 +128,8 @@ functional: $(OUT)/aws $(SHORT)/aws | deps-functional ## the running server, che
 CHECKER_SUITES  := known hostile cases others
 CHECKER_known   := tests/checker/test_known.py
 CHECKER_hostile := tests/checker/test_hostile.py
-CHECKER_cases   := $(wildcard tests/checker/test_case_*.py) tests/checker/test_replay.py tests/checker/test_bugs.py
+CHECKER_cases   := $(wildcard tests/checker/test_case_*.py) tests/checker/test_replay.py tests/checker/test_bugs.py \
+                   tests/checker/test_written.py
 CHECKER_others  := $(filter-out $(CHECKER_known) $(CHECKER_hostile) $(CHECKER_cases),$(wildcard tests/checker/test_*.py))
 
 .PHONY: checker-test
