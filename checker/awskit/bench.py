@@ -29,7 +29,7 @@ from .reply import Reply
 from .server import HOST, Launcher, Server
 from .transcript import Transcript
 from .tree import KIB, KINDS, MIB, Tree
-from .vigil import PATIENCE_S, SLEPT_S, STILL_S, Pace, Tally
+from .vigil import PATIENCE_S, SLEPT_S, Pace, Tally
 
 SMALL = 2 * KIB  # the published list's small file
 LARGE = 2 * MIB  # and its large one
@@ -74,7 +74,7 @@ class Bench(Events):
     patience: float = PATIENCE_S
     tally: Tally = field(default_factory=Tally)
     notes: list[str] = field(default_factory=list)
-    still: float = STILL_S
+    still: float | None = None
     deeds: Deeds = field(default_factory=Deeds, repr=False)
     transcripts: deque[Transcript] = field(default_factory=lambda: deque(maxlen=REMEMBERED), repr=False)
     rng: random.Random = field(init=False, repr=False)

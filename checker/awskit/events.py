@@ -16,7 +16,7 @@ from .client import Client
 from .deeds import Deeds
 from .judge import Judge
 from .model import Failure, Trouble
-from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, STILL_S, Tally, Vigil
+from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Events(Judge):
     """Waits for what `server` does. `patience` in seconds is the last bound of a wait; `tally` counts what it costs."""
 
     tally: Tally
-    still: float = STILL_S
+    still: float | None = None
     deeds: Deeds
 
     def vigil(self) -> Vigil:

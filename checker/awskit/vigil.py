@@ -96,11 +96,11 @@ class Vigil:
         server: Server | Process,
         patience: float = PATIENCE_S,
         tally: Tally | None = None,
-        still: float = STILL_S,
+        still: float | None = None,
     ) -> None:
         self._server = server
         self._patience = patience
-        self._long = still
+        self._long = STILL_S if still is None else still
         self._tally = tally or Tally()
         self._begin = time.monotonic()
         self._next = self._begin + FIRST_LOOK_S

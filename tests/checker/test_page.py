@@ -285,7 +285,7 @@ def _evil_told(text: str) -> Told:
     difference = Difference(3, 0, b"<b>" * 16, b"&" * 48)
     cause, frame = Cause(text, text, (text,), (text,)), Frame(text, 1, text, text, ((1, text),))
     return Told(text, text, (text,), 1, text, text, text, text, difference, (moment,) * 40, 9, 3, True, text, cause,
-                frame, text, text)  # fmt: skip
+                frame, text, text, text, text)  # fmt: skip
 
 
 def _evil_report(text: str, many: int) -> Report:

@@ -39,4 +39,6 @@ def told() -> Told:
         frame=Frame("aws.c", 211, "send_body", "sendfile", ((210, "{"), (211, "  n = sendfile(s, f);"), (212, "}"))),
         again="checker/awscheck grade folder --rubric full --only pieces.static_slow_reader --seed 9",
         log="[INFO] listening on port 8888",
+        replay="checker/awscheck replay out/cases/pieces.static_slow_reader.toml --server folder",
+        no_case="it cannot be said",  # no failure has both
     )

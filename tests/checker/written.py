@@ -27,8 +27,8 @@ from typing import Any
 from bugs import SAMPLES, differences
 from grading import AWSCHECK, LIMIT_S, awscheck
 
-# Failures that no case can say: what valgrind or a sanitizer sees of the memory, no client sees.
 LONG = 8  # steps
+# Failures that no case can say: what valgrind or a sanitizer sees of the memory, no client sees.
 UNSAID = {"memory.static", "memory.dynamic", "memory.notfound", "memory.clients_leave", "memory.hostile"}
 
 

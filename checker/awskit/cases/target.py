@@ -29,7 +29,7 @@ from ..model import Failure, Trouble
 from ..sandbox import Sandbox
 from ..server import Exit, Launcher, Server
 from ..tree import Tree
-from ..vigil import PATIENCE_S, STILL_S
+from ..vigil import PATIENCE_S
 from ..witness import Witness
 from ..workplace import remove
 from .case import Case, File, Link, ServerStep, Special
@@ -95,7 +95,7 @@ class BoxedTarget(Target):
     program: Program
     folder: Path
     patience: float = PATIENCE_S  # see Bench
-    still: float = STILL_S
+    still: float | None = None
 
     def hasty(self) -> BoxedTarget:
         return replace(self, patience=HASTY_S, still=STILL_HASTY_S)
