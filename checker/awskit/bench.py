@@ -11,8 +11,6 @@ import errno
 import os
 import random
 import signal
-import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -29,7 +27,7 @@ from .reply import Reply
 from .server import HOST, Launcher, Server
 from .transcript import Transcript
 from .tree import KIB, KINDS, MIB, Tree
-from .vigil import PATIENCE_S, SLEPT_S, Pace, Tally
+from .vigil import PATIENCE_S, Tally
 
 SMALL = 2 * KIB  # the published list's small file
 LARGE = 2 * MIB  # and its large one
@@ -38,9 +36,6 @@ LARGE = 2 * MIB  # and its large one
 HUGE = 8 * MIB
 NARROW = 8 * KIB  # SO_RCVBUF of a slow reader
 REMEMBERED = 64  # connections of a check whose transcripts are kept
-PLAIN_S = 1.0  # a client by a bare socket waits so long before it looks at the server
-LET_IN_S = 0.25  # and so long to be let in beside others; no verdict depends on it
-AT_ONCE = 4  # of those clients
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -200,7 +195,7 @@ class Bench(Events):
                 got=str(error),
                 expected="a connection",
             ) from error
-        client = Client(connection, self.vigil, self._unsent, begun, self.deeds, rcvbuf or 0)
+        client = Client(connection, self.vigil, self.unsent, begun, self.deeds, rcvbuf or 0)
         self.transcripts.append(client.transcript)
         return client
 
@@ -219,7 +214,7 @@ class Bench(Events):
         connection = self.server.new_socket()
         connection.setblocking(False)
         if connection.connect_ex((HOST, self.server.port)) in (0, errno.EINPROGRESS) and self.wait_let_in(connection):
-            client = Client(connection, self.vigil, self._unsent, begun)
+            client = Client(connection, self.vigil, self.unsent, begun, self.deeds)
             self.transcripts.append(client.transcript)
             return client
         connection.close()
@@ -261,56 +256,6 @@ class Bench(Events):
             client.send(request)
             return self.read(client, target)
 
-    def ask_often(self, request: bytes, count: int) -> Iterator[bytes]:
-        """`count` clients send these bytes, AT_ONCE at a time, by bare sockets: all that came for each, and b"" for one
-        that was refused or reset, after whom there is none. Ends early, and notes it, where the server sleeps for half
-        of what it may in a check: nothing promises how fast it is, and the other half is for what comes after."""
-        pace, asked, at_once = Pace(self.server), 0, AT_ONCE
-        while asked < count and self.tally.slept + pace.slept() < SLEPT_S / 2:
-            answers = self._ask_plainly(request, at_once)
-            yield from answers
-            asked, at_once = asked + len(answers), len(answers)
-        self.tally.slept += pace.slept()
-        if asked < count:
-            self.note(f"not all of {count:,} requests in a row were made: the server sleeps between them")
-
-    def _ask_plainly(self, request: bytes, count: int) -> list[bytes]:
-        """The answers to at most `count` clients at once, as many as the kernel lets in; the last is b"" where one was
-        refused or reset."""
-        answers = []
-        self.deeds.add("crowd", value=(request, count))
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            connections: list[socket.socket] = []
-            for limit in (self.patience, *[LET_IN_S] * (count - 1)):
-                connection = stack.enter_context(self.server.new_socket())
-                # The kernel's timeouts: Python's own take a poll(2) before each call.
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(limit))
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(PLAIN_S))
-                try:
-                    connection.connect((HOST, self.server.port))
-                except BlockingIOError:
-                    if not connections:
-                        raise
-                    break  # the queue of those who wait to be accepted is short (listen(2))
-                connections.append(connection)
-            for connection in connections:
-                connection.sendall(request)
-            for connection in connections:
-                answers.append(self._all_of(connection))
-            return answers
-        return [*answers, b""]
-
-    def _all_of(self, connection: socket.socket) -> bytes:
-        answer = b""
-        try:
-            while piece := connection.recv(1 << 16):
-                answer += piece
-        except BlockingIOError:
-            client = Client(connection, self.vigil, self._unsent)  # which looks at the server while it waits
-            while piece := client.receive():
-                answer += piece
-        return answer
-
     def read(self, client: Client, target: str | None = None) -> Reply:
         """Read all that comes on `client` and compare a 200's body with the tree's file for `target`."""
         return client.reply(self.tree.content(target) if target else None)
@@ -350,11 +295,6 @@ class Bench(Events):
     def huge(self, kind: str, number: int = 0) -> str:
         """The target of a file that no socket buffer can hold, the same name in both folders."""
         return self.tree.pair(f"huge{number:02}.dat", HUGE)[kind]
-
-
-def _timeval(seconds: float) -> bytes:
-    """struct timeval (socket(7), SO_RCVTIMEO)."""
-    return struct.pack("ll", *divmod(round(seconds * 1_000_000), 1_000_000))
 
 
 __all__ = ["HUGE", "KIB", "KINDS", "LARGE", "MIB", "NARROW", "SMALL", "Bench", "request_bytes", "wait_until"]

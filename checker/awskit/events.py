@@ -237,7 +237,7 @@ class Events(Judge):
             self.deeds.add("wait", client.number, event)
         return clients
 
-    def _unsent(self, client: Client) -> int:
+    def unsent(self, client: Client) -> int:
         """The bytes for this client that the server has sent and that its kernel has not delivered yet."""
         row = self.side(client)
         return row.unsent if row else 0

@@ -18,6 +18,7 @@ from .bench import KINDS, NARROW, Bench, request_bytes
 from .boxed import BoxedLauncher
 from .builds import Builds
 from .model import Check, Failure, Trouble, check
+from .often import ask_often
 
 BURST = 240  # requests of a kind
 BURSTS = 3
@@ -238,7 +239,7 @@ def growth(bench: Bench) -> None:
     weights = []
     for _ in range(1 + BURSTS):
         for target in (bench.small("static"), "/static/no-such-file.dat"):
-            for _ in bench.ask_often(request_bytes(target), BURST):
+            for _ in ask_often(bench, request_bytes(target), BURST):
                 pass
         for number in range(4):
             bench.get(bench.large("dynamic", number))

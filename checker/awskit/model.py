@@ -21,7 +21,7 @@ The drawing of the kit, arrows pointing down only:
           |            /    handed_in.py, submission.py  (what was handed in, and its build)
           |           /     boxed.py, sandbox.py, isolation.py, bwrap.py, process.py, namespace.py, overuse.py (its box)
           |          /      entry.py, faults.py, programs.py, checker/box/*.c  (its bounds; calls cut, refused, held)
-        bench.py  (what a check is given: a tree, a server, a client; local.py starts the reference's server)
+        bench.py, often.py  (what a check is given: a tree, a server, clients; local.py starts the reference's server)
           |     \\
         events.py judge.py client.py vigil.py  (what to wait for, and how long; what is right; HTTP, nothing hidden)
         /   |   \\   |

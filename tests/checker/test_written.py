@@ -106,8 +106,8 @@ def test_pieces_that_were_waited_for_are_split_points() -> None:
     deeds.add("close", number)
     case = made(deeds, reply, a=("file", 10))
     assert case.steps == (
-        Get(client="c1", target="/static/a", split=(5, 9)), Wait(client="c1", event="received"),
-        Answer(client="c1", expected=200),
+        Get(target="/static/a", split=(5, 9)), Wait(event="received"),
+        Answer(expected=200),
     )  # fmt: skip
     assert case.files == (("/static/a", File(size=10)),) and case.seed == 5 and case.rule == "S4"
 
@@ -118,9 +118,9 @@ def test_bytes_that_are_no_plain_request_are_sent_as_they_were_and_name_the_file
     reply.should(answer=200, file="/static/a", ends="any")
     deeds.add("answer", 1, reply)
     assert made(deeds, a=("file", 10)).steps == (
-        Connect(client="c1", count=1, receive_buffer=8192),
-        Send(client="c1", data=REQUEST[:-2] + b"X: y\r\n\r\n"),
-        Answer(client="c1", expected=200, file="/static/a", ends="any"),
+        Connect(count=1, receive_buffer=8192),
+        Send(data=REQUEST[:-2] + b"X: y\r\n\r\n"),
+        Answer(expected=200, file="/static/a", ends="any"),
     )
 
 
@@ -133,7 +133,7 @@ def test_a_reply_is_judged_as_its_check_did(target: str, looked: bool, expected:
     deeds, reply = Deeds(), Reply(head=Head(200, "OK", (), ()), raw_head=b"HTTP/1.1 200 OK\r\n\r\n")
     deeds.add("send", deeds.newcomer(0), REQUEST.replace(b"/a", f"/{target}".encode()))
     deeds.add("answer", 1, reply)
-    assert made(deeds, reply if looked else None, a=("file", 10)).steps[-1] == Answer(client="c1", expected=expected)
+    assert made(deeds, reply if looked else None, a=("file", 10)).steps[-1] == Answer(expected=expected)
 
 
 def test_what_was_said_of_a_reply_first_stands() -> None:
@@ -165,7 +165,7 @@ def test_a_server_that_died_is_given_the_time_to() -> None:
     failure.evidence.deeds.add("close", failure.evidence.deeds.newcomer(0))
     failure.evidence.deeds.add("server", value="alive")
     assert case_of(CHECKS["pieces.two"], failure, 5).steps == (
-        Connect(client="c1", count=1), Close(client="c1", flag=True), ServerStep(what="idle"),
+        Connect(count=1), Close(flag=True), ServerStep(what="idle"),
     )  # fmt: skip
 
 

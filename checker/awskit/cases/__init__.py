@@ -4,7 +4,7 @@
       |       \\             |
     shrink.py  export.py  kept.py    the smallest case that still fails; a case as a program of its own; the cases of a
       |          |          |        grading
-    play.py      |        found.py   does what a case says; makes a case of what a failed check did
+    play.py      |        found.py   does what a case says; makes a case of what a failed check did (retold.py)
       |    \\     |          |
       |     \\  definitions.py       picks from runtime/ what a program of its own is made of
       |      \\              |

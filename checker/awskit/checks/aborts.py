@@ -13,6 +13,7 @@ from typing import NoReturn
 from ..bench import NARROW, SMALL, Bench, request_bytes
 from ..client import Client
 from ..model import check
+from ..often import ask_often
 from ..reply import show
 
 # Bytes that the client takes before it leaves: none, of the head, some buffers, more than all socket buffers hold.
@@ -131,7 +132,7 @@ def ten_thousand(bench: Bench) -> None:
     target = bench.small("static")
     request, body = request_bytes(target), bench.tree.file(target, SMALL).read(0, SMALL)
     done = 0
-    for done, answer in enumerate(bench.ask_often(request, REQUESTS), 1):
+    for done, answer in enumerate(ask_often(bench, request, REQUESTS), 1):
         if not (answer.startswith(b"HTTP/") and answer.endswith(body)):
             _tell_of(bench, target, done, answer)
     bench.expect_well(f"{done:,} requests")
