@@ -143,6 +143,14 @@ def test_what_was_said_of_a_reply_first_stands() -> None:
     assert reply.judged_by == {"answer": "either", "file": "/static/a", "never": "/secret"}
 
 
+def test_a_link_out_of_the_tree_is_left_out_unless_it_was_asked_for() -> None:
+    deeds = Deeds()
+    deeds.add("send", deeds.newcomer(0), REQUEST)
+    assert made(deeds, a=("file", 1), zero=("link", "/dev/zero")).files == (("/static/a", File(size=1)),)
+    with pytest.raises(NotSaid, match="leads out of the tree"):
+        made(deeds, a=("link", "/dev/zero"))
+
+
 def test_faults_and_descriptors_are_those_of_the_server() -> None:
     deeds = Deeds((CutFault("send", 7), RefuseFault("accept", errno.EINTR, 2)), 40, may_miss=True)
     deeds.add("server", value="full")

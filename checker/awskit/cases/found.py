@@ -18,7 +18,7 @@ from ..plain import line
 from .case import Answer, Case, Cut, Entry, Fault, File, Get, Hold, Link, Refuse, Send, ServerStep, Special, Wait
 from .kinds import Bad
 from .retold import steps_of
-from .sound import expect_sound
+from .sound import expect_inside, expect_sound
 
 # What these checks look at is the evidence of a case.
 EVIDENCE = {"mechanism.sendfile": "sendfile", "mechanism.aio": "aio", "mechanism.nonblocking": "nonblocking",
@@ -78,7 +78,9 @@ def _of_evidence(check: Check, seed: int) -> Case:
 
 
 def _of_deeds(check: Check, evidence: Evidence, deeds: Deeds, seed: int) -> Case:
-    files = {target: entry for target, made in evidence.files.items() if (entry := _entry(*made))}
+    sent = b" ".join(deed.value for deed in deeds.done if deed.what == "send")
+    files = {target: entry for target, made in evidence.files.items()
+             if _may_be(target, entry := _entry(*made)) or target.encode() in sent}  # fmt: skip
     steps = steps_of(deeds.done, files, evidence.reply)
     if evidence.ended:
         steps.append(ServerStep(what="idle"))  # it may die a moment after the last step
@@ -93,7 +95,17 @@ def _of_deeds(check: Check, evidence: Evidence, deeds: Deeds, seed: int) -> Case
     )
 
 
-def _entry(how: str, what: Any) -> Entry | None:
+def _may_be(target: str, entry: Entry) -> bool:
+    """Whether a case may hold it: a link that leads out of the tree it may not, and need not if nobody asked for it."""
+    try:
+        if isinstance(entry, Link):
+            expect_inside(target, entry.to)
+    except Bad:
+        return False
+    return True
+
+
+def _entry(how: str, what: Any) -> Entry:
     """An entry of the tree, as Tree.made has it."""
     if how == "link":
         return Link(to=what)

@@ -56,7 +56,7 @@ def _expect_tree(case: Case) -> None:
             if parent in paths and parent not in folders:
                 raise Bad(f"{parent} is a file or a link, so nothing can be below it", ("files", target))
         if isinstance(entry, Link):
-            _expect_inside(target, entry.to)
+            expect_inside(target, entry.to)
     total = sum(entry.size or 0 for _, entry in case.files if hasattr(entry, "size") and not entry.sparse)
     total += sum(step.size for step in case.steps if isinstance(step, Change))
     if total > TREE_MOST:
@@ -69,7 +69,7 @@ def _parents(target: str) -> Iterator[str]:
         yield "/".join(names[:count])
 
 
-def _expect_inside(target: str, text: str) -> None:
+def expect_inside(target: str, text: str) -> None:
     """`..` may stand at the beginning of a link only: the folder that the link is in is none that a link leads to, so
     there they climb as written. Whatever follows may lead over other links, each of which stays inside itself."""
     names = text.split("/")
