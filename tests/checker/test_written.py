@@ -158,6 +158,14 @@ def test_faults_and_descriptors_are_those_of_the_server() -> None:
     assert case.faults == (Cut("send", 7), Refuse("accept", "EINTR", 2)) and case.may_miss and case.descriptors == 40
 
 
+def test_an_io_setup_that_is_refused_is_none_of_those_at_the_start() -> None:
+    deeds = Deeds((RefuseFault("setup", errno.EAGAIN, 2),), may_miss=True)
+    deeds.add("send", deeds.newcomer(0), REQUEST)
+    case = made(deeds, a=("file", 1))
+    assert case.faults[0].first == 6
+    assert case.steps[0] == Connect(client="before", count=4) and case.steps[-1] == Get(target="/static/a")
+
+
 def test_crowds_one_after_another_are_as_large_as_may_be() -> None:
     deeds = Deeds()
     for _ in range(75):

@@ -15,7 +15,9 @@ from ..deeds import Deeds
 from ..facts import gathered
 from ..model import Check, Evidence, Failure
 from ..plain import line
-from .case import Answer, Case, Cut, Entry, Fault, File, Get, Hold, Link, Refuse, Send, ServerStep, Special, Wait
+from .case import (
+    Answer, Case, Close, Connect, Cut, Entry, Fault, File, Get, Hold, Link, Refuse, Send, ServerStep, Special, Wait
+)  # fmt: skip
 from .kinds import Bad
 from .retold import steps_of
 from .sound import expect_inside, expect_sound
@@ -23,6 +25,7 @@ from .sound import expect_inside, expect_sound
 # What these checks look at is the evidence of a case.
 EVIDENCE = {"mechanism.sendfile": "sendfile", "mechanism.aio": "aio", "mechanism.nonblocking": "nonblocking",
             "mechanism.open_flags": "read-only", "mechanism.epoll": "epoll"}  # fmt: skip
+AT_START = 4  # AIO contexts that no server makes before it has clients
 SIZES = {"small": 2048, "large": 2 << 20}
 
 
@@ -42,7 +45,7 @@ def case_of(check: Check, failure: Failure, seed: int) -> Case:
     elif evidence.deeds.left_out:
         raise NotSaid("more was done than a case can hold")
     else:
-        made = _of_deeds(check, evidence, evidence.deeds, seed)
+        made = _later(_of_deeds(check, evidence, evidence.deeds, seed))
     made = replace(made, about=_about(check, failure))
     try:
         expect_sound(made)
@@ -93,6 +96,23 @@ def _of_deeds(check: Check, evidence: Evidence, deeds: Deeds, seed: int) -> Case
         may_miss=deeds.may_miss and bool(deeds.faults),
         descriptors=deeds.descriptors,
     )
+
+
+def _later(case: Case) -> Case:
+    """Which io_setup is refused was counted from those that this server makes at its start. Others make more of them
+    there, and cannot start without: so as many come first that it is none of these."""
+    asked = next((step for step in case.steps if isinstance(step, Get)), None)
+    if asked is None or not any(_is_of_setup(fault) for fault in case.faults):
+        return case
+    name = "before"
+    before = (Connect(count=AT_START, client=name), Get(target=asked.target, client=name),
+              Answer(expected="any", client=name), Close(flag=True, client=name))  # fmt: skip
+    later = (replace(fault, first=fault.first + AT_START) if _is_of_setup(fault) else fault for fault in case.faults)
+    return replace(case, steps=before + case.steps, faults=tuple(later))
+
+
+def _is_of_setup(fault: Fault) -> bool:
+    return isinstance(fault, Refuse) and fault.calls == "setup"
 
 
 def _may_be(target: str, entry: Entry) -> bool:
