@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from awskit.cases import shrink, smaller
-from awskit.cases.case import Answer, Case, Get, Send
+from awskit.cases.case import Answer, Case, Get, Receive, Send
 from awskit.cases.play import Played
 from awskit.cases.read import parse, read
 from awskit.model import Failure
@@ -103,6 +103,17 @@ def imagined(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count()
     monkeypatch.setattr(shrink.time, "monotonic", lambda: float(next(clock)))
     monkeypatch.setattr(shrink, "play", lambda case, on: Played(case, Failure("no") if on.fails else None))
+
+
+def test_a_number_comes_near_the_smallest_that_will_do_in_a_few_rounds() -> None:
+    for least, start in ((300_000, 2 << 20), (7, 200), (1, 8 << 20), (9, 10)):
+        value, tried, smaller_one = Receive(client="a", count=start), 0, True
+        while smaller_one:
+            made = list(smaller._numbers(value, "count", 1))
+            smaller_one = next((one for one in made if one.count >= least), None)
+            tried += made.index(smaller_one) + 1 if smaller_one else len(made)
+            value = smaller_one or value
+        assert least <= value.count <= least * 8 / 7 + 1 and tried < 60, (value, tried)
 
 
 @pytest.mark.usefixtures("imagined")

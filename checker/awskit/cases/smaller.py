@@ -126,10 +126,11 @@ def _smaller(step: Any) -> Iterator[Any]:
 
 
 def _numbers(value: Any, name: str, least: int) -> Iterator[Any]:
-    """The object with a smaller number: the least; then such parts of it that the smallest that will do is near."""
+    """The object with a smaller number: the least; then such parts of it that one which is near the smallest that will
+    do is found in a few rounds."""
     number = getattr(value, name)
     tried = {number}
-    for smaller in (least, number // 256, number // 16, number // 4, number // 2, number - number // 4, number - 1):
+    for smaller in (least, number // 256, number // 16, number // 4, number // 2, number - max(1, number // 8)):
         if smaller >= least and smaller not in tried:
             tried.add(smaller)
             yield replace(value, **{name: smaller})
