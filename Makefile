@@ -156,7 +156,7 @@ pages: | deps-pages ## pages of failing submissions in a browser: light, dark, n
 	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider tests/pages $(ARGS)
 
 .PHONY: bugs
-bugs: aws | deps-functional deps-known ## replay every case of fixtures/bugs, and those that gradings write; BUGS='D07 fifo' for some, ROUNDS=20, SHRINK=1
+bugs: aws | deps-functional deps-known ## replay every case of fixtures/bugs, and those that gradings write; BUGS='D07 fifo', ROUNDS=20, SHRINK=1
 	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/bugs.py $(BUGS) $(ARGS)
 	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/written.py $(BUGS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SHRINK),--shrink) $(ARGS)
 
