@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from awskit.cases import shrink, smaller
-from awskit.cases.case import Answer, Case, Get, Receive, Send
+from awskit.cases.case import Answer, Case, Connect, Get, Receive, Send, Silence
 from awskit.cases.play import Played
 from awskit.cases.read import parse, read
 from awskit.model import Failure
@@ -103,6 +103,19 @@ def imagined(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count()
     monkeypatch.setattr(shrink.time, "monotonic", lambda: float(next(clock)))
     monkeypatch.setattr(shrink, "play", lambda case, on: Played(case, Failure("no") if on.fails else None))
+
+
+def test_clients_that_live_alike_become_a_crowd() -> None:
+    lives = "".join(f'{{ client = "c{n}", connect = 1, receive_buffer = 99 }}, {{ client = "c{n}", get = "/x" }}, '
+                    for n in range(5))  # fmt: skip
+    text = f'title = "a"\nabout = "b"\nrule = "S4"\nsteps = [{lives}{{ client = "d", get = "/y" }}, {{ silence = true, '
+    case = parse(f'{text}client = "c3" }}]', "alike.toml")
+    ((_, crowd),) = smaller.crowds(case)
+    assert crowd.steps == (
+        Connect(client="c0", count=4, receive_buffer=99), Get(client="c0", target="/x"), *case.steps[6:8],
+        Get(client="d", target="/y"), Silence(client="c3", flag=True),
+    )  # fmt: skip
+    assert list(smaller.crowds(crowd)) == []
 
 
 def test_a_number_comes_near_the_smallest_that_will_do_in_a_few_rounds() -> None:

@@ -18,7 +18,7 @@ from ..model import Outcome, Trouble
 from .case import Case, File, Get, Send
 from .kinds import Bad
 from .play import play
-from .smaller import PARTS, VALUES, Candidate, data_of
+from .smaller import PARTS, VALUES, Candidate, crowds, data_of
 from .sound import expect_sound
 from .target import Target
 
@@ -76,8 +76,10 @@ class Shrinking:
     def _round(self, *servers: Target) -> bool:
         """Go through all parts and values once; whether one could go, or become less."""
         before = len(self._taken)
-        for names, without in PARTS:
-            self._take_runs(names, without, servers)
+        while any(self._take(candidate, servers) for candidate in crowds(self.case)):
+            pass
+        for parts, without in PARTS:
+            self._take_runs(parts, without, servers)
         for values in VALUES:
             while any(self._take(candidate, servers) for candidate in values(self.case)):
                 pass

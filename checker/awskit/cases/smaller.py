@@ -1,5 +1,5 @@
-"""What may go from a case: parts, of which runs can be taken away (clients, steps, files, faults), and values, which can
-become less. Each candidate says in words what was made smaller.
+"""What may go from a case: clients that live alike can be one crowd; of parts runs can be taken away (clients, steps,
+files, faults); and values can become less. Each candidate says in words what was made smaller.
 """
 
 from __future__ import annotations
@@ -10,9 +10,42 @@ from typing import Any
 
 from ..bench import request_bytes
 from .case import Case, Change, ClientStep, Compare, Connect, Cut, File, Get, Receive, Send, verb
+from .steps import CLIENTS_MOST
 from .write import step_text
 
 Candidate = tuple[str, Case]  # what was made smaller, in words; the case then
+
+# -- clients that live alike -------------------------------------------------------------------------------------------
+
+
+def crowds(case: Case) -> Iterator[Candidate]:
+    """Clients that do the same, each for itself, as one crowd that does it in turn; the largest first."""
+    lives: dict[tuple[Any, ...], list[str]] = {}
+    for name in _clients(case):
+        steps = [step for step in case.steps if isinstance(step, ClientStep) and step.client == name]
+        if not any(isinstance(step, Connect) and step.count > 1 for step in steps):
+            lives.setdefault(tuple(replace(step, client="") for step in steps), []).append(name)
+    for names in sorted(lives.values(), key=len, reverse=True):
+        if 1 < len(names) <= CLIENTS_MOST:
+            yield f"{len(names)} clients, one by one: a crowd", _as_crowd(case, names[0], names[1:])
+
+
+def _as_crowd(case: Case, first: str, others: list[str]) -> Case:
+    """The case in which the first client stands for the others, too."""
+    steps: list[Any] = []
+    connect: Any = Connect(count=1 + len(others), client=first)
+    for step in case.steps:
+        name = step.client if isinstance(step, ClientStep) else ""
+        if name in others:
+            continue
+        if name == first and connect:
+            steps.append(replace(connect, receive_buffer=getattr(step, "receive_buffer", 0)))
+            connect = None
+            if isinstance(step, Connect):
+                continue
+        steps.append(step)
+    return replace(case, steps=tuple(steps))
+
 
 # -- parts: how many there are, and the case without those from `begin` to `end` ----------------------------------------
 
