@@ -33,13 +33,17 @@ def executable(pid: int) -> str:
 
 def descriptors(pid: int) -> dict[tuple[int, int], str]:
     """What each open descriptor leads to (`socket:[123]`, a path), by (process, descriptor)."""
+    return {(member, number): link for member in family(pid) for number, link in own_descriptors(member).items()}
+
+
+def own_descriptors(pid: int) -> dict[int, str]:
+    """The same of this very process, without its descendants."""
     links = {}
-    for member in family(pid):
-        for number in _entries(f"/proc/{member}/fd"):
-            try:
-                links[member, int(number)] = os.readlink(f"/proc/{member}/fd/{number}")
-            except OSError:  # closed meanwhile
-                continue
+    for number in _entries(f"/proc/{pid}/fd"):
+        try:
+            links[int(number)] = os.readlink(f"/proc/{pid}/fd/{number}")
+        except OSError:  # closed meanwhile
+            continue
     return links
 
 

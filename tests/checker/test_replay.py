@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from awskit.cases.target import PortServer
+from awskit.tree import Tree
 from grading import ROOT, awscheck
 
 CASE = """\
@@ -64,6 +66,17 @@ def test_what_a_server_at_a_port_cannot_show_is_refused(top: str, case: Path, ru
     case.write_text(CASE.replace("FAULTS", top))
     done = awscheck("replay", case, "--port", running[0], "--root", running[1])
     assert done.code == 2 and "not on a server that runs already" in done.errors
+
+
+def test_whose_port_it_is_is_the_server_s_own_process(tmp_path: Path) -> None:
+    """Not one that it descends from, such as the machine's first: what that one's others do says nothing."""
+    line = [ROOT / "aws", "-a", "127.0.0.1", "-p", "0", "-r", tmp_path]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert PortServer(int(process.stdout.readline().split()[-1]), Tree(tmp_path, 1)).pid == process.pid
+        finally:
+            process.terminate()
 
 
 def test_files_of_others_are_not_touched(case: Path, running: tuple[int, Path], tmp_path: Path) -> None:

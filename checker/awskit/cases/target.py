@@ -100,10 +100,14 @@ class BoxedTarget(Target):
     def hasty(self) -> BoxedTarget:
         return replace(self, patience=HASTY_S, still=STILL_HASTY_S)
 
+    def launcher(self) -> BoxedLauncher:
+        """What starts a server for a case."""
+        return BoxedLauncher(self.sandbox, self.program)
+
     @contextlib.contextmanager
     def bench(self, case: Case) -> Iterator[tuple[Bench, Witness | None]]:
         site = Path(tempfile.mkdtemp(prefix="site-", dir=self.folder))
-        launcher = BoxedLauncher(self.sandbox, self.program)
+        launcher = self.launcher()
         try:
             tree = Tree(site, case.seed)
             furnish(tree, case)
@@ -212,7 +216,7 @@ def _listener(port: int) -> int:
         raise Trouble(f"nobody listens at port {port} of this machine")
     links = {f"socket:[{inode}]" for inode in found}
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
-        if links & set(procfs.descriptors(pid).values()):
+        if links & set(procfs.own_descriptors(pid).values()):
             return pid
     raise Trouble(f"the process that listens at port {port} cannot be seen: replay as its user, or as root")
 
@@ -230,7 +234,7 @@ class PortTarget(Target):
 
     @contextlib.contextmanager
     def bench(self, case: Case) -> Iterator[tuple[Bench, Witness | None]]:
-        self._expect_fit(case)
+        self.expect_fit(case)
         with contextlib.ExitStack() as stack:
             root = self.root or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="awscheck-none-")))
             tree = _GuestTree(root, case)
@@ -238,7 +242,7 @@ class PortTarget(Target):
             furnish(tree, case)
             yield Bench(_NoLauncher(), tree, PortServer(self.port, tree), case.seed, case.title), None
 
-    def _expect_fit(self, case: Case) -> None:
+    def expect_fit(self, case: Case) -> None:
         """Unfit if the case asks for what only a server that we start can have."""
         stops = any(isinstance(step, ServerStep) and step.what in ("stop", "continue") for step in case.steps)
         for needed, what in (
