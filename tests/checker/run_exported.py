@@ -1,12 +1,15 @@
-"""Run an exported case against a server: `run_exported.py PROGRAM SCRIPT`, in a network of their own.
+"""Run an exported case against a server: `run_exported.py PROGRAM SCRIPT [DESCRIPTORS]`, in a network of their own.
 
-The exit code and the output are the script's; 77: no network namespace can be had here. In a process of its own,
-because for an ordinary user making one moves the whole process into a user namespace.
+DESCRIPTORS is how many the server may have open, where the script says so. The server is an ordinary user's: to root
+every file is readable. The exit code and the output are the script's; 77: no network namespace can be had here. In a
+process of its own, because for an ordinary user making one moves the whole process into a user namespace.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,26 +19,36 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "checker"))
 
 from awskit import procfs  # noqa: E402
 from awskit.bench import wait_until  # noqa: E402
-from awskit.model import Trouble  # noqa: E402
+from awskit.model import Failure, Trouble  # noqa: E402
 from awskit.namespace import NetworkNamespace  # noqa: E402
 
 LIMIT_S = 60  # an end for what hangs, no verdict
+START_S = 10  # for a server to listen: one that never does is for the script to meet
 
 
-def main(program: str, script: str) -> int:
+def main(program: str, script: str, descriptors: str = "") -> int:
     """See above."""
     try:
         network = NetworkNamespace()
     except (Trouble, OSError) as trouble:
         print(trouble, file=sys.stderr)
         return 77
-    with contextlib.closing(network), network.entered(), tempfile.TemporaryDirectory() as root:
-        with subprocess.Popen([program], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    with contextlib.closing(network), network.entered(), tempfile.TemporaryDirectory() as name:
+        folder, site = Path(name), Path(name) / "site"
+        site.mkdir()
+        for place in (folder, site):
+            place.chmod(0o755)
+        command = [shutil.copy(program, folder / "aws")]
+        if descriptors:
+            command = ["prlimit", f"--nofile={descriptors}", *command]
+        with subprocess.Popen(command, cwd=site, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              user=None if os.geteuid() else "nobody") as server:  # fmt: skip
             try:
-                wait_until(lambda: _is_ready(server), LIMIT_S, "it listens")
-                # Without our path and environment: nothing but Python and its own library.
-                line = [sys.executable, "-I", script]
-                return subprocess.run(line, cwd=root, env={}, check=False, timeout=LIMIT_S).returncode
+                with contextlib.suppress(Failure):
+                    wait_until(lambda: _is_ready(server), START_S, "it listens")
+                # Without our path, environment and Debian's packages: nothing but Python and its own library.
+                line = [sys.executable, "-I", "-S", script]
+                return subprocess.run(line, cwd=site, env={}, check=False, timeout=LIMIT_S).returncode
             finally:
                 server.kill()
 

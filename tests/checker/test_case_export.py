@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import exported
 from awskit.cases.export import curl, export
 from awskit.cases.read import parse, read
 from awskit.cases.target import Unfit
-from bugs import BUGS, SAMPLES, cases
-from grading import LIMIT_S, ROOT
+from bugs import BUGS, cases
+from grading import ROOT
 
-RUNNER = Path(__file__).with_name("run_exported.py")
 # Of each kind: pieces, a way out of the tree, a stalled client and a file that changes, silence, descriptors, a stop.
 SHOWN = {
     "D11-target-in-two-pieces": "url-piece-overwrites",
@@ -28,37 +27,18 @@ SHOWN = {
 }
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The program of a defect sample."""
-
-    def build(name: str) -> Path:
-        folder = tmp_path_factory.mktemp("built") / name
-        subprocess.run([SAMPLES / "unfold", f"defect/{name}", folder], check=True)
-        subprocess.run(["make", "-s", "aws"], cwd=folder, check=True)
-        return folder / "aws"
-
-    return build
-
-
 def run(program: Path, name: str, folder: Path) -> tuple[int, str]:
     """Export a case of the museum and run it; exit code and output."""
-    script = folder / "repro.py"
-    script.write_text(export(read(BUGS / f"{name}.toml")))
-    line = [sys.executable, RUNNER, program, script]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=LIMIT_S)
-    if done.returncode == 77:
-        pytest.skip(f"no network namespace here: {done.stderr}")
-    assert not done.stderr
-    return done.returncode, done.stdout
+    code, said = exported.run(program, BUGS / f"{name}.toml", folder)
+    if code == 77:
+        pytest.skip(f"no network namespace here: {said}")
+    return code, said
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_it_fails_on_the_bug_and_holds_on_the_reference(
-    name: str, tmp_path: Path, built: Callable[[str], Path]
-) -> None:
+def test_it_fails_on_the_bug_and_holds_on_the_reference(name: str, tmp_path: Path) -> None:
     assert run(ROOT / "aws", name, tmp_path) == (0, "right: the server did all that is expected here\n")
-    code, said = run(built(SHOWN[name]), name, tmp_path)
+    code, said = run(exported.build(f"defect/{SHOWN[name]}", tmp_path), name, tmp_path)
     assert code == 1 and said.startswith("WRONG: "), said
 
 

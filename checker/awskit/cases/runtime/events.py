@@ -107,13 +107,22 @@ def server() -> int:
     raise Wrong(f"no process that listens at port {Place.port} can be seen")
 
 
+def states(pid: int) -> str:
+    """A letter for each thread of the process: R runs, or waits for a CPU; S sleeps; T stands still."""
+    found = ""
+    for name in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{name}/stat") as stream:
+            found += stream.read().rpartition(")")[2].split()[0]
+    return found
+
+
 def wait_idle() -> None:
-    """The server sleeps: for some looks one after another it used no CPU time."""
+    """The server sleeps: for some looks one after another it used no CPU time, and no thread of it wanted any."""
     pid, looks, last, begin = server(), 0, 0, time.monotonic()
     while looks <= SETTLED:
         with open(f"/proc/{pid}/schedstat") as stream:
             now = int(stream.read().split()[0])
-        looks, last = (looks + 1 if now - last < 1_000_000 else 0), now
+        looks, last = (looks + 1 if now - last < 1_000_000 and "R" not in states(pid) else 0), now
         if time.monotonic() - begin > PATIENCE:
             raise Wrong("the server should sleep, and burns the CPU")
         time.sleep(LOOK)
@@ -124,12 +133,7 @@ def signal_server(number: signal.Signals) -> None:
     pid = server()
     os.kill(pid, number)
     if number == signal.SIGSTOP:
-
-        def stopped() -> bool:
-            with open(f"/proc/{pid}/stat") as stream:
-                return stream.read().rpartition(")")[2].split()[0] == "T"
-
-        wait(stopped, "the server stands still")
+        wait(lambda: set(states(pid)) == {"T"}, "the server stands still")
 
 
 def figure(name: str) -> int:
