@@ -1,5 +1,5 @@
 """`awscheck explain ID`: what a check does, why it matters, which rule it is about, what it is worth, how to run it; or
-what a misconception is.
+what a misconception is, or what a rule says.
 
 All of it is read from where it stands already: the check itself, the texts, the rubrics that come with the checker, the
 table of misconceptions.
@@ -26,7 +26,9 @@ class Unknown(Exception):
 
 
 def explain(id: str, texts: Texts) -> str:
-    """All there is to say of the check or misconception `id`, for a terminal. Raises Unknown."""
+    """All there is to say of the check, misconception or rule `id`, for a terminal. Raises Unknown."""
+    if texts.has_rule(id):
+        return "\n".join([id, *_paragraph("", texts.rule(id))]) + "\n"
     rubrics = _rubrics()
     checks = _all_checks(rubrics)
     causes = {one.cause.id: one.cause for one in misconceptions.table()}
@@ -38,13 +40,14 @@ def explain(id: str, texts: Texts) -> str:
 
 
 def contents(texts: Texts) -> str:
-    """The ids of all checks that submissions are judged by, with their titles, and of all misconceptions."""
+    """The ids of all checks that submissions are judged by, with their titles, of all misconceptions, and of rules."""
     checks = [(check.id, texts.check(check)) for check in CHECKS.values() if check.submission]
     causes = [one.cause for one in misconceptions.table()]
     names = [(cause.id, texts.cause(cause.id, cause.name, cause.sentences)[0]) for cause in causes]
     width = max(len(id) for id, _ in [*checks, *names])
     lines = [texts("explain.list"), "", *(f"{id:{width}}  {title}" for id, title in checks)]
     lines += ["", texts("explain.list_causes"), "", *(f"{id:{width}}  {name}" for id, name in names)]
+    lines += ["", texts("explain.list_rules"), "", ", ".join(texts.data["rules"])]
     return "\n".join(lines) + "\n"
 
 

@@ -39,6 +39,11 @@ def refusal(**changes: str) -> str:
     return str(refused.value)
 
 
+def test_its_rule_is_one_of_the_contract() -> None:
+    with pytest.raises(BadCase, match=r"a.toml:\d+: rule: there is no rule S99; awscheck explain lists them"):
+        parse(PLAIN.replace('"S4"', '"S99"'), "a.toml")
+
+
 def test_the_plain_case_is_read_as_it_says() -> None:
     case = parse(PLAIN, "a.toml")
     assert case.steps == (cases.Get(target="/static/a.dat", split=(20,)), cases.Answer(expected=200))
@@ -120,6 +125,7 @@ def test_every_verb_is_played() -> None:
         ({"top": 'rules = "S4"'}, "a.toml:4: rules: there is no such key here"),
         ({"top": 'evidence = ["aio"]\ndescriptors = 40'}, "a.toml:4: evidence: evidence is taken without faults"),
         ({"top": "seed = "}, "a.toml: Invalid value"),
+        ({"file": "faults = []"}, "a.toml:12: files.faults: stands below [files], whose end is the end of the file"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_line_and_field(change: dict[str, str], said: str) -> None:

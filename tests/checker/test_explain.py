@@ -73,6 +73,13 @@ def test_the_check_behind_a_memory_point_is_explained_by_its_items_number() -> N
     assert "checker/awscheck grade PATH --only 17\n" in text
 
 
+def test_a_rule_is_explained_and_listed() -> None:
+    """A case file names one, whoever writes it."""
+    assert "down to one byte" in explain("S4", load())
+    listed = contents(load("ro")).splitlines()[-1].split(", ")
+    assert set(listed) == set(load().data["rules"]) and "S15" in listed
+
+
 def test_a_misconception_is_explained_with_what_to_read() -> None:
     for cause in CAUSES:
         text = explain(cause.id, load("en"))
@@ -117,7 +124,7 @@ def test_an_unknown_id_is_told_with_what_is_near(id: str, near: str) -> None:
 
 def test_the_list_has_every_check_in_the_readers_language() -> None:
     text = contents(load("ro"))
-    assert len(text.splitlines()) == 2 + len(JUDGED) + 3 + len(CAUSES)
+    assert len(text.splitlines()) == 2 + len(JUDGED) + 3 + len(CAUSES) + 4
     assert re.search(r"^static\.large_equal +un fișier static mare este identic, octet cu octet$", text, re.MULTILINE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
 from pathlib import Path
@@ -71,9 +72,19 @@ def parse(text: str, name: str) -> Case:
 
 def from_table(table: dict[str, Any]) -> Case:
     """The case that a table of TOML's values describes. Raises Bad."""
+    _expect_keys_on_top(table)
     case = read_fields(Case, table)
     expect_sound(case)
     return case
+
+
+def _expect_keys_on_top(table: dict[str, Any]) -> None:
+    """Bad where a key of the case stands below `[files]`, and so is one of that table."""
+    files = table.get("files")
+    names = {field.metadata["key"] for field in dataclasses.fields(Case)}
+    for name in files if isinstance(files, dict) else ():
+        if name in names:
+            raise Bad("stands below [files], whose end is the end of the file: put it above", ("files", name))
 
 
 def _line(text: str, within: tuple[str | int, ...]) -> int:

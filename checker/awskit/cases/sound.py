@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import texts
 from ..bench import request_bytes
 from .case import (
     MIB, Answer, Case, Change, ClientStep, Close, Compare, Connect, Cut, File, Get, HalfClose, Hold, Link, Receive,
@@ -28,6 +29,8 @@ KEPT_IN_ALL = 256 * MIB  # bytes that are read ahead of them, and kept
 
 def expect_sound(case: Case) -> None:
     """Bad if the case as a whole cannot be, with the place in it."""
+    if not texts.load().has_rule(case.rule):
+        raise Bad(f"there is no rule {case.rule}; awscheck explain lists them", ("rule",))
     if not case.steps:
         raise Bad("one step at least", ("steps",))
     _expect_tree(case)
