@@ -101,7 +101,8 @@ def _chosen(trace: Trace, port: int, path: str, until: Transcript | None = None)
     begin = next((at for at, call in enumerate(trace.calls) if call.accepted == port), None)
     if begin is None:  # nobody accepted it: what the server does instead is all that there is
         again = [call for run in _runs(trace.calls) if len(run) >= MANY for call in run]
-        return again or [call for call in trace.calls if _waits(call) or call.name == "exit_group"]
+        return again or [call for call in trace.calls if _waits(call) or call.name == "exit_group"
+                         or call.name in EPOLL_WAITS and call.error]  # fmt: skip
     end = until.events[-1].at if until else float("inf")
     found: list[Call] = []
     spun: list[Call] = []  # epoll_waits since the last of those
@@ -210,6 +211,8 @@ def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
         cut_short = [call for call in moving if call.name in SENDS and 0 <= (call.result or 0) < _asked(call)]
         if cut_short:  # what it did not take never left
             return cut_short[0 if reply.head is None else -1]
+        if reply.status is not None and reply.status >= 400:  # the answer itself should not have been
+            return next((call for call in moving if call.name in SENDS), None)
         return next((call for call in calls if call.name in ("close", "shutdown") and call.port), None)  # FIN, or RST
     return (failed or moving or [None])[-1]
 

@@ -16,7 +16,7 @@ from . import annotate, batch, class_page, junit, page, report, roll, texts
 from .audience import STAGES, for_student
 from .boxed import expect_free_port
 from .cases import command as case_command
-from .cases import kept
+from .cases import drawing, kept, matrix_command
 from .cases.read import BadCase
 from .cases.target import Unfit
 from .explain import Unknown, contents, explain
@@ -134,6 +134,8 @@ def parser() -> argparse.ArgumentParser:
     _add_language(explaining)
     explaining.set_defaults(run=_explain)
     case_command.add(commands)
+    matrix_command.add(commands)
+    drawing.add(commands)
     return parser
 
 

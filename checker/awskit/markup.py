@@ -21,7 +21,7 @@ from .texts import Texts
 STYLE = Path(__file__).with_name("page.css")
 SCRIPT = Path(__file__).with_name("page.js")
 
-_VOID = frozenset({"meta", "br", "hr", "col", "link"})  # elements that have no end tag
+_VOID = frozenset({"meta", "br", "hr", "col", "link", "wbr"})  # elements that have no end tag
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)
 
 

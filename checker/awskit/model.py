@@ -4,7 +4,7 @@ The drawing of the kit, arrows pointing down only:
 
     tests/functional      cli.py  (awscheck)
           |                 |  \\
-          |                 |   cases/  (a failure as a file: found, replayed, exported, made smaller)
+          |                 |   cases/  (a failure as a file: found, replayed, drawn, handed on; the fault matrix)
           |                 |   batch.py, report.py, junit.py, annotate.py  (many at once; what is read of it)
           |                 |   explain.py, audience.py  (what a check is about; what a student may see)
           |                 |   class_page.py, roll.py  (a class at a glance: its page, its marks)

@@ -156,18 +156,30 @@ class Retracer:
             return None
         with tempfile.TemporaryDirectory(prefix="awscheck-again-") as folder:
             log = Path(folder) / "strace"
-            # A filter for strace would not see the calls that the warden's filter has taken: then it looks at all.
-            words = [word for word in tracer if word != "--seccomp-bpf" or not facts.gathered(first).faults]
-            launcher = self._launcher.traced(*words, "-o", str(log)).patient(START_S)
-            launcher = states.telling(replace(launcher, only_explains=True))
+            launcher = traced(self._launcher, log, bool(facts.gathered(first).faults), tracer).patient(START_S)
             bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, check.id, PATIENCE_S, wait_s=WAIT_S)
             with contextlib.suppress(Trouble, OSError):
                 second = _run(check, bench, limit)
                 if second is not None and _alike(first, second):
                     server = bench.servers[-1]
-                    text = states.without_data(_beginning_and_end(log))
-                    return second, parse(text, server.command), server.site
+                    return second, _parsed(log, server), server.site
         return None
+
+
+def traced(launcher: BoxedLauncher, log: Path, faulty: bool, tracer: tuple[str, ...] = _TRACER) -> BoxedLauncher:
+    """The same launcher under strace, which writes to `log`: only to explain."""
+    # A filter for strace would not see the calls that the warden's filter has taken: then it looks at all.
+    words = [word for word in tracer if word != "--seccomp-bpf" or not faulty]
+    return states.telling(replace(launcher.traced(*words, "-o", str(log)), only_explains=True))
+
+
+def seen(failure: Failure, log: Path, server: BoxedServer) -> Second | None:
+    """What strace wrote of the exchange that failed; None where it does not have the server's start."""
+    return _told(failure, _parsed(log, server), server.site)
+
+
+def _parsed(log: Path, server: BoxedServer) -> Trace:
+    return parse(states.without_data(_beginning_and_end(log)), server.command)
 
 
 def _beginning_and_end(log: Path) -> str:

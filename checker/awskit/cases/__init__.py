@@ -1,5 +1,11 @@
 """Case files: a failure as one file that anybody can see again (contract F1 to F3).
 
+    matrix_command.py, matrix_page.py    the fault matrix: on the command line, as text, as a page
+      |
+    matrix.py, grid.py             every call under every fault, played; those as data, each cell a case
+      |
+      |   drawing.py               a replay as a picture, and its command
+      |    |
     command.py           (cli.py)    replay, export and shrink on the command line
       |       \\             |
     shrink.py  export.py  kept.py    the smallest case that still fails; a case as a program of its own; the cases of a

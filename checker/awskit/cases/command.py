@@ -42,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     replay.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case file (TOML)")
-    _add_server(replay)
+    add_server(replay)
     replay.add_argument("--port", type=_port, metavar="N", help="a server that runs at this port of 127.0.0.1")
     replay.add_argument("--root", type=Path, metavar="DIR", help="the folder that the server at --port serves; the"
                         " case's files are made there, and removed")  # fmt: skip
@@ -65,13 +65,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Print the smallest case that still fails on a server as this one does and holds on the reference.",
     )
     shrinking.add_argument("case", type=Path, metavar="CASE", help="a case file (TOML)")
-    _add_server(shrinking, required=True)
+    add_server(shrinking, required=True)
     shrinking.add_argument("--seconds", type=_seconds, default=60, metavar="N", help="at most (default: 60)")
     shrinking.add_argument("--out", type=Path, metavar="FILE", help="write the case to FILE, not to standard output")
     shrinking.set_defaults(run=_shrink)
 
 
-def _add_server(parser: argparse.ArgumentParser, **more: Any) -> None:
+def add_server(parser: argparse.ArgumentParser, **more: Any) -> None:
+    """The option that says on which server in a box."""
     parser.add_argument(
         "--server",
         type=Path,

@@ -1,0 +1,123 @@
+"""The fault matrix of a server: every call, under every fault that it can meet (grid.py), and what came of it.
+
+The submission is built once and started anew for each cell. What fails without a fault is told, and left out of the
+cells, so that a red cell is the fault's work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from ..bench import Bench
+from ..model import Failure, Trouble
+from ..witness import Witness
+from . import grid
+from .case import Case, ClientStep, ServerStep
+from .play import Played, play
+from .target import Target
+
+
+class Mark(enum.Enum):
+    """What is said of a cell."""
+
+    HELD = "held"
+    FAILED = "failed"
+    MISSED = "not delivered"  # the server never made the call, or not so that the fault could hit it: no verdict
+    LEFT_OUT = "left out"  # the exchanges that make the call fail without any fault
+    ERROR = "error"  # the kit's or the machine's fault
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A cell, its case (None: left out), and what came of it."""
+
+    cell: grid.Cell
+    mark: Mark
+    case: Case | None = None
+    played: Played | None = None
+
+    @property
+    def file(self) -> str:
+        """The name of its case file."""
+        return f"{self.cell.call}-{self.cell.column.lower()}.toml"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All of it. `unsound`: the exchanges that fail without a fault, and how."""
+
+    server: str
+    seed: int
+    unsound: dict[str, Played]
+    cells: tuple[Judged, ...]
+
+    def of(self, mark: Mark) -> list[Judged]:
+        """The cells with this mark."""
+        return [one for one in self.cells if one.mark is mark]
+
+
+def run(target: Target, seed: int, calls: Collection[str] = grid.CALLS) -> Matrix:
+    """Play every cell of these calls on the server. Raises Trouble if it cannot even be judged without a fault."""
+    unsound = _unsound(target, seed)
+    sound = [name for name in grid.EXCHANGES if name not in unsound]
+    cells = tuple(_judge(cell, sound, target, seed) for cell in grid.cells() if cell.call in calls)
+    return Matrix(target.name, seed, unsound, cells)
+
+
+def _unsound(target: Target, seed: int) -> dict[str, Played]:
+    """Which exchanges fail without a fault, where one comes after another: without those the others hold."""
+    found: dict[str, Played] = {}
+    while left := [name for name in grid.EXCHANGES if name not in found]:
+        played = play(grid.plain(left, seed), target)
+        if played.failure is None:
+            break
+        step = None if played.step is None else played.case.steps[played.step]
+        # At the end of all, or at a start, it is none in particular.
+        found |= dict.fromkeys([step.client] if isinstance(step, ClientStep) else left, played)
+    return found
+
+
+def _judge(cell: grid.Cell, sound: list[str], target: Target, seed: int) -> Judged:
+    case = cell.case(sound, seed)
+    if case is None:
+        return Judged(cell, Mark.LEFT_OUT)
+    counting = _Counting(target)
+    try:
+        # Alone a case that its fault misses is no verdict; here that is one, and told from all other trouble.
+        played = replace(play(replace(case, may_miss=True), counting), case=case)
+    except Trouble as trouble:
+        return Judged(cell, Mark.ERROR, case, Played(case, trouble=trouble))
+    missed = not counting.hits and (played.failure is None or _waits_for_the_fault(played))
+    return Judged(cell, Mark.MISSED if missed else Mark.FAILED if played.failure else Mark.HELD, case, played)
+
+
+def _waits_for_the_fault(played: Played) -> bool:
+    """Whether the step that failed waits for reads to be held."""
+    step = None if played.step is None else played.case.steps[played.step]
+    return isinstance(step, ServerStep) and step.what == "reading"
+
+
+class _Counting(Target):
+    """The same server; `hits` says how many of its calls the fault has hit."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.name = target.name
+        self.hits = 0
+
+    @contextlib.contextmanager
+    def bench(self, case: Case) -> Iterator[tuple[Bench, Witness | None]]:
+        with self._target.bench(case) as (bench, witness):
+            try:
+                yield bench, witness
+            finally:
+                self.hits = bench.faults.delivered()
+
+
+def failure_of(judged: Judged) -> Failure:
+    """Why a red cell is red."""
+    assert judged.played is not None and judged.played.failure is not None
+    return judged.played.failure

@@ -1,0 +1,193 @@
+"""The fault matrix: its cells as cases, its grid as text and page, some samples' red cells. `make matrix` has all."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from awskit.cases import grid, matrix, matrix_command, matrix_page
+from awskit.cases.case import Case, ServerStep
+from awskit.cases.matrix import Judged, Mark, Matrix
+from awskit.cases.play import Played
+from awskit.cases.read import parse
+from awskit.cases.target import Target
+from awskit.cases.write import to_text
+from awskit.model import Failure
+from grading import ROOT, awscheck
+from matrix import REFERENCE, SAMPLES, cells, differences, expected, servers
+
+# Of each row a defect, and of the rows that it is about all cells.
+SHOWN = {
+    "accept": "accept-error-ends-server",
+    "receive": "url-piece-overwrites",
+    "sendfile": "sendfile-once",
+    "submit": "partial-submit-believed",
+    "aio": "read-error-unseen",
+    "wait": "stop-ends-server",
+}
+
+
+@pytest.mark.parametrize("call", SHOWN)
+def test_what_a_defect_explains_is_red_and_nothing_else(call: str) -> None:
+    sample = f"defect/{SHOWN[call]}"
+    assert any(cell.startswith(f"{call} ") for cell in expected(sample))
+    assert differences(sample, calls=(call,)) == []
+
+
+@pytest.mark.parametrize("calls", [("accept", "receive", "wait"), ("sendfile", "getevents"), ("submit", "aio")])
+def test_the_reference_has_no_red_cell(calls: tuple[str, ...]) -> None:
+    found = cells(REFERENCE, "--only", *calls)
+    assert {cell["mark"] for cell in found} <= {"held", "not delivered"} and len(found) > 5
+    assert [cell["cell"] for cell in found if cell["mark"] == "not delivered"] in ([], ["submit 7"])
+
+
+def test_a_fault_that_hits_nothing_is_no_verdict() -> None:
+    """One read for a whole file: there is no part of it that io_submit could take."""
+    marks = {cell["cell"]: cell["mark"] for cell in cells("good/writev", "--only", "submit")}
+    assert marks.pop("submit EAGAIN") == "held"
+    assert set(marks.values()) == {"not delivered"} and len(marks) == 4
+
+
+@pytest.mark.parametrize(
+    ("hits", "step", "mark"),
+    [
+        (0, None, Mark.MISSED),  # all went well, and the fault was none of it
+        (0, 1, Mark.MISSED),  # the reads that were to be held were never asked for
+        (0, 3, Mark.FAILED),  # it failed by itself
+        (5, None, Mark.HELD),
+        (5, 1, Mark.FAILED),
+        (5, 3, Mark.FAILED),
+    ],
+)
+def test_what_is_delivered_decides(
+    hits: int, step: int | None, mark: Mark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def played(case: Case, target: Any) -> Played:
+        target.hits = hits
+        return Played(case, None if step is None else Failure("not so"), step=step)
+
+    class Nowhere(Target):
+        name = "nowhere"
+        bench = None  # type: ignore[assignment]
+
+    monkeypatch.setattr(matrix, "play", played)
+    late = next(cell for cell in grid.cells() if cell.id == "aio late")
+    case = late.case(grid.EXCHANGES, 1)
+    assert case is not None and isinstance(case.steps[1], ServerStep)
+    monkeypatch.setattr(matrix, "_unsound", lambda *_: {})
+    monkeypatch.setattr(grid, "cells", lambda: (late,))
+    assert [judged.mark for judged in matrix.run(Nowhere(), 1).cells] == [mark]
+
+
+def test_what_fails_without_a_fault_is_left_out_of_the_cells() -> None:
+    done = awscheck("matrix", SAMPLES / "defect" / "buffers-from-start", "--only", "aio")
+    assert done.code == 1 and "fails without any fault, and is left out: large-dynamic: " in done.text
+    assert re.search(r"^aio +held +held +held +held .* out +out +out$", done.text, re.MULTILINE)
+
+
+def test_a_red_cell_is_a_case_that_fails_alone(tmp_path: Path) -> None:
+    sample = SAMPLES / "defect" / "stop-ends-server"
+    page, out = tmp_path / "grid.html", tmp_path / "cases"
+    done = awscheck("matrix", sample, "--only", "wait", "--out", out, "--html", page)
+    assert done.code == 1 and "FAILS: wait EINTR: every second epoll_wait" in done.text
+    assert awscheck("replay", out / "wait-eintr.toml", "--server", sample).code == 1
+    assert awscheck("replay", out / "wait-eintr.toml").code == 0
+    links = re.findall(r'<td class="\w+"><a href="([^"]+)"', page.read_text())
+    assert links and all((tmp_path / unquote(link)).is_file() for link in links)
+
+
+def test_the_same_seed_gives_the_same_cases_and_another_seed_others() -> None:
+    one, same, other = ([cell.case(grid.EXCHANGES, seed) for cell in grid.cells()] for seed in (7, 7, 8))
+    assert one == same
+    assert all(a is not None and b is not None and a.files != b.files for a, b in zip(one, other))
+
+
+def test_each_cell_is_a_sound_case_of_its_own() -> None:
+    names = set()
+    for cell in grid.cells():
+        case = cell.case(grid.EXCHANGES, 1)
+        assert case is not None and parse(to_text(case), cell.id) == case
+        names.add(Judged(cell, Mark.HELD).file)
+        assert cell.call in grid.CALLS and cell.column in {column.id for column in grid.COLUMNS}
+    assert len(names) == len(grid.cells())
+
+
+def test_the_cells_that_samples_name_are_there() -> None:
+    known = {cell.id for cell in grid.cells()}
+    told = {name: expected(name) for name in servers()}
+    assert [name for name, found in told.items() if not found <= known] == []
+    assert [name for name, found in told.items() if found and not name.startswith("defect/")] == []
+
+
+@pytest.fixture(scope="module")
+def believing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good server in which every call must do at once all that it is asked for."""
+    folder = tmp_path_factory.mktemp("believing") / "plain"
+    shutil.copytree(SAMPLES / "good" / "plain", folder)
+    shutil.copy(Path(__file__).parent / "servers" / "believing.h", folder)
+    makefile = folder / "Makefile"
+    makefile.write_text(makefile.read_text().replace("CFLAGS = ", "CFLAGS = -include believing.h "))
+    return folder
+
+
+def test_every_cell_can_be_red(believing: Path, tmp_path: Path) -> None:
+    """But those in which every call does all that it is asked for, only later; and a list of eight reads or fewer has
+    no part of seven."""
+    awscheck("matrix", believing, "--json", tmp_path / "cells.json")
+    marks = {cell["cell"]: cell["mark"] for cell in json.loads((tmp_path / "cells.json").read_text())}
+    others = {name: mark for name, mark in marks.items() if mark != "failed"}
+    assert others == {"submit 7": "not delivered", "aio late": "held", "aio last-first": "held"}
+    assert set(marks) == {cell.id for cell in grid.cells()}
+
+
+def _judged(mark: Mark, index: int = 0) -> Judged:
+    cell = grid.cells()[index]
+    case = cell.case(grid.EXCHANGES, 1)
+    assert case is not None
+    failure = Failure("a \x1b[2J <b>reason</b> ##[error]") if mark is Mark.FAILED else None
+    return Judged(cell, mark, case, Played(case, failure))
+
+
+HOSTILE = Matrix("<script>/\x1b", 1, {}, (_judged(Mark.FAILED), _judged(Mark.HELD, 1), _judged(Mark.MISSED, 2)))
+
+
+def test_no_text_of_a_submission_gets_out_of_its_place(tmp_path: Path) -> None:
+    page = matrix_page.render(HOSTILE, tmp_path / "page.html", tmp_path / "a:b <i>")
+    assert "&lt;script&gt;/" in page
+    assert not any(text in page for text in ("<script>/\\", "<b>", "<i>", "\x1b"))
+    assert 'href="./a%3Ab%20%3Ci%3E/' in page
+    text = matrix_command.text(HOSTILE, tmp_path)
+    assert "\x1b" not in text and "##[" not in text
+
+
+def test_each_mark_is_a_word() -> None:
+    """Nobody needs a colour to tell them apart, on the page or on a terminal."""
+    page = matrix_page.render(HOSTILE, Path("page.html"), None)
+    assert all(f">{mark.value}<" in page for mark in (Mark.HELD, Mark.FAILED, Mark.MISSED))
+    assert len(set(matrix_command.WORDS.values())) == len(Mark) == len(matrix_command.WORDS)
+    assert "1 held, 1 failed, 1 not delivered" in matrix_command.text(HOSTILE, None)
+    trouble = replace(HOSTILE, cells=(_judged(Mark.ERROR),))
+    assert "could not be judged: " in matrix_command.text(trouble, None)
+
+
+def test_the_grid_fits_a_terminal() -> None:
+    every = replace(HOSTILE, server="aws", cells=tuple(_judged(Mark.MISSED, at) for at in range(len(grid.cells()))))
+    rows = matrix_command.text(every, None).split("\n\n")[1].splitlines()
+    assert max(map(len, rows)) <= 80
+
+
+def test_wrong_usage_is_told(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("")
+    assert "is not empty" in awscheck("matrix", ROOT / "aws", "--out", tmp_path).errors
+    assert awscheck("matrix", tmp_path / "none").code == 2
+    assert awscheck("matrix", ROOT / "aws", "--html", tmp_path / "none" / "page.html").code == 2
+    done = awscheck("matrix", SAMPLES / "defect" / "does-not-compile", "--json", tmp_path / "cells.json")
+    assert done.code == 1 and "no grid: make failed: aws.c:90" in done.text
+    assert not (tmp_path / "cells.json").exists() or json.loads((tmp_path / "cells.json").read_text()) == []
