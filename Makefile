@@ -129,7 +129,7 @@ CHECKER_SUITES  := known hostile cases others
 CHECKER_known   := tests/checker/test_known.py
 CHECKER_hostile := tests/checker/test_hostile.py
 CHECKER_cases   := $(wildcard tests/checker/test_case_*.py) tests/checker/test_replay.py tests/checker/test_bugs.py \
-                   tests/checker/test_written.py
+                   $(addprefix tests/checker/test_,written.py matrix.py stories.py nginx.py)
 CHECKER_others  := $(filter-out $(CHECKER_known) $(CHECKER_hostile) $(CHECKER_cases),$(wildcard tests/checker/test_*.py))
 
 .PHONY: checker-test
@@ -159,6 +159,22 @@ pages: | deps-pages ## pages of failing submissions in a browser: light, dark, n
 bugs: aws | deps-functional deps-known ## replay every case of fixtures/bugs, and those that gradings write; BUGS='D07 fifo', ROUNDS=20, SHRINK=1
 	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/bugs.py $(BUGS) $(ARGS)
 	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/written.py $(BUGS) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SHRINK),--shrink) $(ARGS)
+
+.PHONY: exported
+exported: aws | deps-functional deps-known ## run the cases that need no checker by Python alone; BUGS='D07 fifo' for some
+	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/exported.py $(BUGS) $(ARGS)
+
+.PHONY: nginx
+nginx: | deps-functional deps-nginx ## replay the cases that need no fault on Debian's nginx; BUGS='D07 fifo' for some
+	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/nginx.py $(BUGS) $(ARGS)
+
+.PHONY: stories
+stories: | deps-functional deps-known ## replay the twelve stories of the museum, and draw their pictures anew
+	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/stories.py $(BUGS)
+
+.PHONY: matrix
+matrix: aws | deps-functional deps-known ## fault matrices of the known servers: what is red, and must be; KNOWN='good pool', SEED=n
+	$(Q)PYTHONPATH=checker $(PYTHON) tests/checker/matrix.py $(KNOWN) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: asan
 asan: ## unit and functional tests under AddressSanitizer and UBSan
@@ -223,6 +239,7 @@ PACKAGES_functional := $(PACKAGES_build) python3 python3-pytest python3-requests
 PACKAGES_grade      := $(PACKAGES_build) python3 bubblewrap strace valgrind util-linux
 PACKAGES_known      := $(PACKAGES_grade) g++ patch libxml2-utils
 PACKAGES_pages      := $(PACKAGES_grade) patch python3-pytest chromium fonts-dejavu-core
+PACKAGES_nginx      := nginx # Debian starts one at port 80 where there is an init system; `make nginx` starts its own
 PACKAGES_coverage   := gcovr
 PACKAGES_lint       := $(PACKAGES_build) clang-format clang-tidy cppcheck python3 flake8
 
@@ -240,7 +257,7 @@ define install
 	  > build/apt.log 2>&1 || { tail -n 3 build/apt.log >&2; echo "make: please install these Debian packages: $$missing" >&2; exit 1; }
 endef
 
-DEPS := $(patsubst %,deps-%,build unit functional grade known pages coverage lint)
+DEPS := $(patsubst %,deps-%,build unit functional grade known nginx pages coverage lint)
 .PHONY: deps $(DEPS)
 deps: $(DEPS) ## install every Debian package that any target needs
 
