@@ -28,8 +28,8 @@ def is_shown(visibility: str, stage: str) -> bool:
 
 def for_student(report: Report, stage: str) -> Report:
     """The report without what a student may not see at this stage. The mark stays, and what it is out of: both count
-    what is not shown. Nothing else of that is left, neither names nor groups nor what came of it, and the sum of a group
-    is of what is shown of it."""
+    what is not shown. Nothing else of that is left, neither names nor groups nor what came of it, and the sum of a
+    group is of what is shown of it."""
     shown = [result for result in report.results if is_shown(result.item.visibility, stage)]
     others = [result for result in report.results if not is_shown(result.item.visibility, stage)]
     secret = {verdict.check.id for result in others for verdict in result.all_verdicts}

@@ -93,8 +93,8 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="write to DIR, new or empty: report.txt, page.html, results.json, junit.xml, journal.jsonl, each verdict"
-        " as it comes, cases/, a file for each check that failed, and below student/ what the student may see; of several"
-        " submissions to a folder for each, and of all together index.html and marks.csv",
+        " as it comes, cases/, a file for each check that failed, and below student/ what the student may see; of"
+        " several submissions to a folder for each, and of all together index.html and marks.csv",
     )
     grade.add_argument("--json", type=Path, metavar="FILE", help="write the marks to FILE as Gradescope's results.json")
     grade.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts to FILE as JUnit XML")

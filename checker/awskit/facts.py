@@ -20,8 +20,8 @@ Facts = dict[str, frozenset[str]]
 # All that there are; misconceptions.toml says what each is.
 NAMES = frozenset({
     "check", "reason", "ended", "asleep", "answer", "answered", "ending", "side", "body", "bytes", "came", "missing",
-    "size", "mixed", "length", "field", "status_line", "kind", "method", "target", "version", "request", "pieces", "over",
-    "cut", "client", "fault", "left_open", "finding", "in", "port", "flags", "read_by", "submitted", "reported",
+    "size", "mixed", "length", "field", "status_line", "kind", "method", "target", "version", "request", "pieces",
+    "over", "cut", "client", "fault", "left_open", "finding", "in", "port", "flags", "read_by", "submitted", "reported",
 })  # fmt: skip
 
 _REQUEST = re.compile(rb"([A-Z]+) (/?(\w*)[^ ]*) HTTP/(\d\.\d)\r\n")

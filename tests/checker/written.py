@@ -62,7 +62,8 @@ def grade(name: str, folder: Path, seed: int) -> Written:
     """Grade the sample by these checks. Which cases it left, and whether its report names each."""
     whole, out, found = folder / name, folder / f"{name}-marks", Written(name)
     subprocess.run([SAMPLES / "unfold", f"defect/{name}", whole], check=True)
-    done = awscheck("grade", whole, "--rubric", "full", "--seed", seed, "--only", *expected(name)["fails"], "--out", out)
+    checks = expected(name)["fails"]
+    done = awscheck("grade", whole, "--rubric", "full", "--seed", seed, "--only", *checks, "--out", out)
     results = json.loads((out / "results.json").read_text()) if (out / "results.json").exists() else None
     if results is None:
         found.wrong.append(f"exit code {done.code}: {done.errors}")

@@ -1,4 +1,4 @@
-"""Deeds as steps: what was done to a server, in the words of a case. What was expected of its replies becomes answers."""
+"""Deeds as steps: what was done to a server, in the words of a case. What was expected of replies becomes answers."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The smallest case that still fails in the same way: fewer clients, steps, faults, split points and bytes.
 
 A candidate is taken if it fails on the server just as the case did (played.py, `way`) and holds on the reference: else
-half a request that nobody answers would be the smallest case of everything. Large parts are tried first (smaller.py). It
-ends when a whole round takes nothing, or when the time is over: the case is then as small as it has become.
+half a request that nobody answers would be the smallest case of everything. Large parts are tried first (smaller.py).
+It ends when a whole round takes nothing, or when the time is over: the case is then as small as it has become.
 
 That the server is waited for in vain is known here, so candidates are played by servers that are waited for more
 briefly. What is left is played once more with all patience, and given back only if that says the same.

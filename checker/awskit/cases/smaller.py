@@ -47,7 +47,7 @@ def _as_crowd(case: Case, first: str, others: list[str]) -> Case:
     return replace(case, steps=tuple(steps))
 
 
-# -- parts: how many there are, and the case without those from `begin` to `end` ----------------------------------------
+# -- parts: how many there are, and the case without those from `begin` to `end` ---------------------------------------
 
 
 def _clients(case: Case) -> list[str]:

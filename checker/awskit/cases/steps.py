@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .entries import FILE_MOST
-from .kinds import MIB, SENT_MOST, Bad, Data, Either, Errno, Flag, Integer, List, Pairs, Pattern, Target, Text, Word, key
+from .kinds import MIB, SENT_MOST, Bad, Data, Either, Errno, Flag, Integer, List, Pairs, Pattern, Target, Text, Word
+from .kinds import key
 
 CLIENTS_MOST = 300  # connections of one client's name
 
@@ -65,7 +66,8 @@ class Receive(ClientStep):
 @dataclass(frozen=True)
 class Answer(ClientStep):
     """Read all that comes, and judge it: a status; "refused" (4xx, 5xx or the end), "any" (any response), "part" (no
-    byte but those of the file, then the end), "either" (the file, or refused). A 200 brings the file of the target that was asked for, or `file`.
+    byte but those of the file, then the end), "either" (the file, or refused). A 200 brings the file of the target that
+    was asked for, or `file`.
     `ends`: "fin" (the default; a client that has all may end first), "server" (it must close first), "any"."""
 
     expected: int | str = key("answer", Either(Integer(100, 599), Word(("refused", "any", "part", "either"))))

@@ -78,7 +78,10 @@ def wait_stalled(client: Client) -> None:
 
 def wait_full() -> None:
     """The server accepts no more."""
-    stays(lambda: sum(1 for row in sockets() if row[0] == Place.port and row[5] and row[2] != LISTEN), "it accepts clients")
+    stays(
+        lambda: sum(1 for row in sockets() if row[0] == Place.port and row[5] and row[2] != LISTEN),
+        "it accepts clients",
+    )
 
 
 def stays(figure: Callable[[], int], what: str) -> int:
