@@ -21,7 +21,7 @@ from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
 T = TypeVar("T")
 
 POLL_S = 0.002  # how often wait_until looks
-NO_ROOM_NS = 50_000_000  # of CPU time in which a server accepts none of those that wait: it has no room, and spins
+AT_WORK_NS = 50_000_000  # of CPU time, after which a server does not come to rest, nor does what it has not done yet
 
 
 def wait_until(predicate: Callable[[], T], limit: float | Vigil, what: str) -> T:
@@ -77,6 +77,19 @@ class Events(Judge):
             f"the server accepts {len(waiting)} connection(s) on port {self.server.port}",
         )
 
+    def wait_rest(self) -> None:
+        """Wait until the server rests after its start: it sleeps, looked at eight times, or goes on computing, or has
+        ended. A process that is about to end does none of it until it has a CPU to do so."""
+        looks, first = 0, procfs.run_time_ns(self.server.pid)
+
+        def rests() -> bool:
+            nonlocal looks
+            looks = looks + 1 if set(procfs.states(self.server.pid)) <= ASLEEP else 0
+            at_work = procfs.run_time_ns(self.server.pid) - first > AT_WORK_NS
+            return looks > 8 or at_work or not self.server.alive()
+
+        self.wait(rests, "the server rests, or ends")
+
     def queued(self) -> int:
         """How many connections wait to be accepted: the kernel shows them as what the listening socket has unread."""
         rows = procfs.connections(self.server.pid)
@@ -103,7 +116,7 @@ class Events(Judge):
             if now != before:
                 looks, ran, before = 0, time_ns, now
             looks = looks + 1 if set(procfs.states(self.server.pid)) <= ASLEEP else 0
-            return looks > 8 or time_ns - ran > NO_ROOM_NS or not self.server.alive()
+            return looks > 8 or time_ns - ran > AT_WORK_NS or not self.server.alive()
 
         self.wait(settled, "the kernel lets a client in, or the server has no room for more")
         return bool(poll.poll(0)) and connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
