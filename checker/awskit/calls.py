@@ -190,7 +190,8 @@ def _kind(leads: str, client: str) -> str:
 
 def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
     """The call at which it went wrong: the last before the server ended; the one in which it sleeps, or that it makes
-    over and over; the one that sent the first wrong byte; the error after which it gave up, or went to sleep."""
+    over and over; the one that sent the first wrong byte, or a wrong head; the one that ended the connection too early;
+    the error after which it gave up, or went to sleep."""
     reply, moving = evidence.reply, [call for call in calls if call.name in SENDS + RECEIVES and call.port is not None]
     if evidence.ended:
         done = [call for call in calls if not _waits(call) and call.name != "exit_group"]
@@ -211,9 +212,9 @@ def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
         cut_short = [call for call in moving if call.name in SENDS and 0 <= (call.result or 0) < _asked(call)]
         if cut_short:  # what it did not take never left
             return cut_short[0 if reply.head is None else -1]
-        if reply.status is not None and reply.status >= 400:  # the answer itself should not have been
-            return next((call for call in moving if call.name in SENDS), None)
-        return next((call for call in calls if call.name in ("close", "shutdown") and call.port), None)  # FIN, or RST
+        if reply.empty or reply.wanted is not None and reply.length < reply.wanted.size:  # FIN, or RST, came too early
+            return next((call for call in calls if call.name in ("close", "shutdown") and call.port), None)
+        return next((call for call in moving if call.name in SENDS), None)  # it sent the head, or what came instead
     return (failed or moving or [None])[-1]
 
 

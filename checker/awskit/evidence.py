@@ -44,7 +44,7 @@ _MOVED_NOTHING = re.compile(r"= (-1 \w+ \(.*\)|0)$|^ *epoll_p?wait")
 LOOP = 4  # calls: of a loop over epoll_wait and one that fails, and a little more
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _UNFINISHED = "<unfinished ...>"
-_FRAME = re.compile(r" > (.*?)\([^()]*\) \[(0x[0-9a-f]{1,16})\]")
+_FRAME = re.compile(r" > (.*?)\(.*\) \[(0x[0-9a-f]{1,16})\]")
 
 # The checker's clients are at 127.0.0.1: a server can make itself a client with the port of one at another address.
 _PEER = re.compile(r"<TCP(?:v6)?:\[[^<>]*->\[?(?:::ffff:)?127\.0\.0\.1\]?:(\d+)\]>")

@@ -21,7 +21,7 @@ def lines_of(sandbox: Sandbox, program: Program, addresses: Sequence[int]) -> tu
     folder = sandbox.mount(program.folder, "/submission")
     # A return address is that of the next instruction, perhaps of the next line.
     words = [hex(address - 1) for address in addresses]
-    command = [ADDR2LINE, "-f", "-e", f"{folder.inside}/{program.binary}", *words]
+    command = [ADDR2LINE, "-f", "-C", "-e", f"{folder.inside}/{program.binary}", *words]
     process = sandbox.spawn(command, (folder,), folder.inside, Limits(cpu_seconds=5), None)
     try:
         process.wait(PATIENCE_S)

@@ -155,7 +155,7 @@ def _frame(verdict: Verdict, evidence: Evidence, grading: Grading, crash: Findin
     spins = "running" in evidence.asleep
     names = ", ".join(name for name in evidence.asleep if not name.startswith("epoll"))
     shows = ("CPU time" if spins else "server sleeps") in why and not evidence.ended
-    if not shows or not (places := grading.locate(evidence.stack)):
+    if not shows or not (spins or names) or not (places := grading.locate(evidence.stack)):
         return None
     return source.frame(grading.source, grading.binary, places[0], SPINS if spins else f"{WAITS}: {names}")
 

@@ -79,7 +79,7 @@ def test_a_call_has_the_stack_that_stands_below_it_as_far_as_it_is_the_programs(
     trace = _trace(
         '7  read(5, ""..., 9) = 9\n',
         " > /usr/lib/libc.so.6(read+0x10) [0x11]",
-        f" > {PROGRAM}(receive+0x1) [0x22]",
+        f" > {PROGRAM}((anonymous namespace)::receive(Client&)+0x1) [0x22]",
         f" > {PROGRAM}() [0x33]",
         " > /submission/other(receive) [0x44]",
         " > unexpected_backtracing_error [0x55]",

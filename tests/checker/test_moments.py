@@ -12,6 +12,7 @@ from awskit.model import Evidence
 from awskit.reply import Difference, Ending, Head, Reply
 from awskit.told import MOMENTS, Moment
 from awskit.transcript import EVENTS, Transcript
+from awskit.tree import Content
 
 PORT = 40690
 CLIENT = f"6<TCP:[127.0.0.1:8888->127.0.0.1:{PORT}]>"
@@ -139,10 +140,17 @@ def test_a_short_send_that_nobody_went_on_after_is_marked() -> None:
     log = ACCEPT + f"9 2.1 {vector} = 183\n9 2.2 {vector} = 7\n9 2.3 shutdown({CLIENT}, SHUT_WR) = 0\n"
     assert _wrong(log, Evidence(reply=_reply(Ending.FIN))) == [("writev", "7")]
     assert "fd 6 (the client), 183" in [moment.text for moment in _server(log, Evidence(reply=_reply(Ending.FIN)))]
-    whole = ACCEPT + HEAD_SENT + f"9 2.2 close({CLIENT}) = 0\n"
-    assert _wrong(whole, Evidence(reply=_reply(Ending.RST))) == [("close", "0")]
+
+
+def test_who_ends_a_connection_too_early_is_marked_and_else_who_sent_the_head() -> None:
+    wanted = Content("k", 5000)
+    closed = ACCEPT + HEAD_SENT + f"9 2.2 close({CLIENT}) = 0\n"
     shut = ACCEPT + HEAD_SENT + f"9 2.2 shutdown({CLIENT}, SHUT_WR) = 0\n9 2.3 close({CLIENT}) = 0\n"
-    assert _wrong(shut, Evidence(reply=_reply(Ending.FIN))) == [("shutdown", "0")]
+    for log, ending, wrong in ((closed, Ending.RST, "close"), (shut, Ending.FIN, "shutdown")):
+        assert _wrong(log, Evidence(reply=_reply(ending, wanted=wanted, length=4999))) == [(wrong, "0")]
+        assert _wrong(log, Evidence(reply=_reply(ending, head=None, raw_head=b""))) == [(wrong, "0")]
+        assert _wrong(log, Evidence(reply=_reply(ending, wanted=wanted, length=5000))) == [("send", "100")]
+        assert _wrong(log, Evidence(reply=_reply(ending))) == [("send", "100")]
 
 
 def test_reads_that_were_never_begun_are_marked() -> None:
