@@ -23,12 +23,13 @@ from awskit.model import Failure
 from grading import ROOT, awscheck
 from matrix import REFERENCE, SAMPLES, cells, differences, expected, servers
 
-# Of each row a defect, and of the rows that it is about all cells.
+# Of a row a defect, and all cells of that row: of those rows in which it shows at once.
 SHOWN = {
     "accept": "accept-error-ends-server",
     "receive": "url-piece-overwrites",
+    "send": "body-send-error-kills",
     "sendfile": "sendfile-once",
-    "submit": "partial-submit-believed",
+    "setup": "context-as-large-as-file",
     "aio": "read-error-unseen",
     "wait": "stop-ends-server",
 }
