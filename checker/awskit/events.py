@@ -20,6 +20,7 @@ from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
 
 T = TypeVar("T")
 
+SPINS = 100  # looks in which a socket is as full as before: the server does something else than to fill it
 POLL_S = 0.002  # how often wait_until looks
 AT_WORK_NS = 50_000_000  # of CPU time, after which a server does not come to rest, nor does what it has not done yet
 
@@ -181,20 +182,22 @@ class Events(Judge):
         return True
 
     def wait_stalled(self, clients: Iterable[Client]) -> None:
-        """Wait until the server's sockets to these clients, who do not read, are full and stay so for eight looks:
-        the next send to each has met, or will meet, EAGAIN. Their requests must be for `huge` files."""
+        """Wait until the server's sockets to these clients, who do not read, are full and stay so for eight looks at a
+        server that sleeps: the next send to each has met, or will meet, EAGAIN. One that works, or waits for a CPU, may
+        be about to send more; one that never sleeps spins. Their requests must be for `huge` files."""
         clients = self.noted("stalled", clients)
         ports = {client.port for client in clients}
         for client in clients:
             client.transcript.paused("reads nothing until the server's socket is full")
-        looks, queued = 0, {}
+        looks, asleep, queued = 0, 0, {}
 
         def stalled() -> bool:
-            nonlocal looks, queued
+            nonlocal looks, asleep, queued
             now = {row.remote_port: row.unsent for row in self.sides() if row.remote_port in ports}
             looks, queued = (looks + 1 if all(now.values()) and now == queued else 0), now
+            asleep = asleep + 1 if looks and set(procfs.states(self.server.pid)) == {"S"} else 0
             # One whose connection has ended does not stall any more: what came of it, reading will show.
-            return looks > 8 or len(now) < len(ports)
+            return asleep > 8 or looks > SPINS or len(now) < len(ports)
 
         self.wait(stalled, "the server fills its socket to a client that does not read")
 
