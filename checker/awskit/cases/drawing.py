@@ -1,8 +1,8 @@
 """A replay as a picture: what the client did and what the server called, drawn as a report draws it (picture.py).
 
-The case is played once as ever, and once more under strace, which only explains: where that fails in another way, or
-not at all, there is no picture. The file is an SVG of its own, with the style of the pages: readable on any ground,
-since it brings one, light or dark.
+The case is played once as ever, and once more under strace, which only explains: where that never comes to the same,
+there is no picture. The file is an SVG of its own, with the style of the pages: readable on any ground, since it
+brings one, light or dark.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from .target import BoxedTarget, Unfit
 
 WIDTH = 720  # of the picture: all that a wide one shows has room
 MARGIN = 12
+TRIES = 5  # under strace a server is slow, and may find no socket full that was full without it
 TITLE = 34  # the height of its title
 _RULE = re.compile(r"^\.exchange .*$", re.MULTILINE)
 _COLOURS = re.compile(r":root \{\n(.*?)\n *\}", re.DOTALL)
@@ -76,14 +77,14 @@ def draw(case: Case, target: BoxedTarget, client: str = "") -> str:
     if case.evidence:
         raise Unfit(f"{case.title}: it is about evidence, which its replay tells in words")
     first = play(case, target)
-    with tempfile.TemporaryDirectory(prefix="awscheck-draw-") as folder:
-        traced = _Traced(name=target.name, sandbox=target.sandbox, program=target.program, folder=target.folder,
-                         log=Path(folder) / "strace", faulty=bool(case.all_faults))  # fmt: skip
-        second = play(case, traced)
-        if _outcome(second) != _outcome(first):
-            raise Trouble(f"{case.title}: under strace it went otherwise, so there is no picture of it")
-        told = _told(case, second, traced, client)
-    return svg(told)
+    for _ in range(TRIES):
+        with tempfile.TemporaryDirectory(prefix="awscheck-draw-") as folder:
+            traced = _Traced(name=target.name, sandbox=target.sandbox, program=target.program, folder=target.folder,
+                             log=Path(folder) / "strace", faulty=bool(case.all_faults))  # fmt: skip
+            second = play(case, traced)
+            if _outcome(second) == _outcome(first):
+                return svg(_told(case, second, traced, client))
+    raise Trouble(f"{case.title}: under strace it went otherwise {TRIES} times, so there is no picture of it")
 
 
 def _outcome(played: Played) -> tuple[object, ...]:
