@@ -89,7 +89,8 @@ class Events(Judge):
             at_work = procfs.run_time_ns(self.server.pid) - first > AT_WORK_NS
             return looks > 8 or at_work or not self.server.alive()
 
-        self.wait(rests, "the server rests, or ends")
+        # One that never listened has slept for long already: that is no reason not to look now.
+        wait_until(rests, Vigil(self.server, self.patience), "the server rests, or ends")
 
     def queued(self) -> int:
         """How many connections wait to be accepted: the kernel shows them as what the listening socket has unread."""

@@ -78,7 +78,9 @@ def grade(name: str, folder: Path, seed: int) -> Written:
         if f"replay {path} --server {whole}" not in done.text and not found.unsaid.get(check):
             found.wrong.append(f"{check}: the report neither names its case nor says why there is none")
     missing = set(expected(name)["fails"]) - found.cases.keys() - found.unsaid.keys()
-    return found if not missing else Written(name, wrong=[f"did not fail: {', '.join(sorted(missing))}"])
+    told = {verdict["check"]: f"{verdict['outcome']}: {verdict['reason']}" for verdict in verdicts}
+    found.wrong += [f"{check} did not fail; {told.get(check)}" for check in sorted(missing)]
+    return found
 
 
 def replayed(found: Written, rounds: int) -> list[str]:
