@@ -36,6 +36,7 @@ BUSY_S = 2.0  # of CPU time; a right server needs microseconds for the next byte
 GONE_S = 0.2  # for what the kernel still has to deliver
 SLEPT_S = 8.0  # in all, in one check
 WORKED_S = 10.0  # of CPU time for one answer: the largest file takes a right server under one
+DRAGS_S = 12.0  # of an idle machine, for one answer: it comes in small pieces, and between them the server naps
 PATIENCE_S = 10.0  # what the bounds of CPU time above hold for; they grow with a check's patience (valgrind)
 
 FIRST_LOOK_S = 0.02  # most waits are over by then and cost nothing
@@ -106,6 +107,7 @@ class Vigil:
         self._next = self._begin + FIRST_LOOK_S
         self._last: _Sight | None = None
         self._ran_first: float | None = None
+        self._clock: CalmClock | None = None
         self._still = self._calm = self._worked = self._starved = self._in_kernel = 0.0
 
     def pause(self) -> float:
@@ -133,6 +135,9 @@ class Vigil:
         self._ran_first = ran if self._ran_first is None else self._ran_first
         if ran - self._ran_first >= WORKED_S * self._scale:
             return f"the server has taken {WORKED_S * self._scale:g} s of CPU time and is not done"
+        self._clock = self._clock or CalmClock()
+        if self._clock.seconds() >= DRAGS_S * self._scale:
+            return f"the server was given {DRAGS_S * self._scale:g} s of an idle machine and is not done"
         return self.dawdles()
 
     def dawdles(self) -> str:

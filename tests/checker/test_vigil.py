@@ -177,6 +177,17 @@ def test_the_machines_pressure_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert procfs.stalled_seconds() == 0
 
 
+def test_an_answer_that_drags_on_an_idle_machine_is_given_up(
+    process: Callable[[str], Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([vigil.DRAGS_S - 1, vigil.DRAGS_S])
+    monkeypatch.setattr(vigil.CalmClock, "seconds", lambda _: next(seconds))
+    monkeypatch.setattr(vigil.Vigil, "pause", lambda _: 0.0)
+    pace = Vigil(process(TICKS))  # type: ignore[arg-type]
+    assert pace.drags() == ""
+    assert "s of an idle machine and is not done" in pace.drags()
+
+
 def _slept_of(program: str, process: Callable[[str], Process]) -> tuple[float, float]:
     """What the pace tells of a server that is not looked at until the machine has had half a second for it."""
     server = process(program)
