@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from awskit import procfs, vigil
-from awskit.bench import wait_until
+from awskit.events import Events, wait_until
 from awskit.model import Failure, Trouble
 from awskit.server import Server
 from awskit.vigil import Tally, Vigil
@@ -35,6 +35,7 @@ SLEEPS = "import signal; print(flush=True); signal.pause()"
 SLEEPS_IN_A_CHILD = "import os; os.fork() and os.wait(); import signal; print(flush=True); signal.pause()"
 SPINS = "print(flush=True)\nwhile True: pass"
 SPINS_IN_A_CHILD = "import os; os.fork() and os.wait(); print(flush=True)\nwhile True: pass"
+ENDS = "import os, time; print(flush=True)\nuntil = time.process_time() + 0.02\nwhile time.process_time() < until: pass"
 IN_VFORK = "import ctypes; c = ctypes.PyDLL(None); print(flush=True); c.vfork() or c.pause()"
 TICKS = "import time; print(flush=True)\nwhile True: time.sleep(0.2)"
 WORKS_NOW_AND_THEN = """
@@ -175,6 +176,19 @@ def test_the_machines_pressure_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert procfs.stalled_seconds() == 1.75
     told.clear()  # a kernel that does not say
     assert procfs.stalled_seconds() == 0
+
+
+@pytest.mark.parametrize(
+    "program, alive", [(ENDS, False), (SLEEPS, True), (SPINS, True)], ids=["ends", "sleeps", "spins"]
+)
+def test_who_rests_has_ended_or_sleeps_or_goes_on_computing(
+    program: str, alive: bool, process: Callable[[str], Process]
+) -> None:
+    """One that is about to end has not ended while it waits for a CPU."""
+    events = Events()
+    events.server, events.patience = process(program), vigil.PATIENCE_S
+    events.wait_rest()
+    assert events.server.alive() == alive
 
 
 def test_an_answer_that_drags_on_an_idle_machine_is_given_up(
