@@ -201,8 +201,8 @@ class Bench(Events):
 
     @contextlib.contextmanager
     def crowd(self, most: int) -> Iterator[list[Client]]:
-        """More connections than the server has room for: `most`, or fewer where so many wait to be accepted that the
-        kernel lets nobody else in. Closed at the end."""
+        """Like `several`, but fewer than `most` where so many wait to be accepted that the kernel lets nobody else in:
+        nothing promises how many that are, of a server that stands still or has no room for more."""
         with contextlib.ExitStack() as stack:
             clients: list[Client] = []
             while len(clients) < most and (client := self._connect_if_let_in()):
