@@ -99,8 +99,11 @@ class BoxedServer(Server):
         self._stopping = threading.Lock()
 
     def new_socket(self) -> socket.socket:
+        return self.new_sockets(1)[0]
+
+    def new_sockets(self, count: int) -> list[socket.socket]:
         with self._network.entered() if self._network else contextlib.nullcontext():
-            return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            return [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
 
     def alive(self) -> bool:
         return self._exit is None and self._process.alive()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import json
 import secrets
 import signal
@@ -29,6 +30,7 @@ from .results import Report
 from .rubric import BadRubric, Rubric, load
 from .workplace import working_folder
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 ALL_POINTS, SOME_LOST, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)
 
 _EPILOG = """exit codes:
@@ -46,6 +48,7 @@ class WrongUsage(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code."""
     options = parser().parse_args(arguments)
+    _keep_memory()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # an end like ^C: servers killed, folders removed
     try:
         return options.run(options)
@@ -58,6 +61,14 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("awscheck: interrupted", file=sys.stderr)
         return CANNOT_WORK
+
+
+def _keep_memory() -> None:
+    """Files come and are compared in pieces of up to 1 MiB. By its own custom the allocator (mallopt(3)) gives each
+    back to the kernel and gets it anew, page by page: half of all our page faults (measured), a tenth of our time."""
+    libc = ctypes.CDLL(None)
+    for parameter, size in ((M_MMAP_THRESHOLD, 32 << 20), (M_TRIM_THRESHOLD, 256 << 20)):
+        libc.mallopt(parameter, size)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,12 +16,13 @@ from .client import Client
 from .deeds import Deeds
 from .judge import Judge
 from .model import Failure, Trouble
+from .server import Server
 from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
 
 T = TypeVar("T")
 
-SPINS = 100  # looks in which a socket is as full as before: the server does something else than to fill it
 POLL_S = 0.002  # how often wait_until looks
+ASLEEP_LOOKS = 8  # one after another that find every thread asleep
 AT_WORK_NS = 50_000_000  # of CPU time, after which a server does not come to rest, nor does what it has not done yet
 
 
@@ -43,6 +44,26 @@ def wait_until(predicate: Callable[[], T], limit: float | Vigil, what: str) -> T
             break
         time.sleep(POLL_S)
     return value
+
+
+class _Rest:
+    """Whether a server has done all that it will do about something: since that last changed, every thread was found
+    asleep ASLEEP_LOOKS times in a row, or it had AT_WORK_NS of CPU time for other things, or it has ended.
+    `patience` in seconds stretches that time, as everywhere."""
+
+    def __init__(self, server: Server, patience: float) -> None:
+        self._server = server
+        self._enough_ns = AT_WORK_NS * patience / PATIENCE_S
+        self._seen: object = self  # nothing yet
+        self._looks = self._ran = 0
+
+    def has_come(self, seen: object) -> bool:
+        """Look; `seen` is how the thing is now."""
+        ran = procfs.run_time_ns(self._server.pid)
+        if seen != self._seen:
+            self._seen, self._looks, self._ran = seen, 0, ran
+        self._looks = self._looks + 1 if set(procfs.states(self._server.pid)) <= ASLEEP else 0
+        return self._looks > ASLEEP_LOOKS or ran - self._ran > self._enough_ns or not self._server.alive()
 
 
 class Events(Judge):
@@ -79,18 +100,11 @@ class Events(Judge):
         )
 
     def wait_rest(self) -> None:
-        """Wait until the server rests after its start: it sleeps, looked at eight times, or goes on computing, or has
-        ended. A process that is about to end does none of it until it has a CPU to do so."""
-        looks, first = 0, procfs.run_time_ns(self.server.pid)
-
-        def rests() -> bool:
-            nonlocal looks
-            looks = looks + 1 if set(procfs.states(self.server.pid)) <= ASLEEP else 0
-            at_work = procfs.run_time_ns(self.server.pid) - first > AT_WORK_NS
-            return looks > 8 or at_work or not self.server.alive()
-
+        """Wait until the server rests after its start: it sleeps, or goes on computing, or has ended. A process that is
+        about to end does none of it until it has a CPU to do so."""
+        rest = _Rest(self.server, self.patience)
         # One that never listened has slept for long already: that is no reason not to look now.
-        wait_until(rests, Vigil(self.server, self.patience), "the server rests, or ends")
+        wait_until(lambda: rest.has_come(None), Vigil(self.server, self.patience), "the server rests, or ends")
 
     def queued(self) -> int:
         """How many connections wait to be accepted: the kernel shows them as what the listening socket has unread."""
@@ -108,17 +122,10 @@ class Events(Judge):
         still, or has had the CPU time to accept them."""
         poll = select.poll()
         poll.register(connection, select.POLLOUT)
-        looks, ran, before = 0, 0, (-1, -1)
+        rest = _Rest(self.server, self.patience)
 
         def settled() -> bool:
-            nonlocal looks, ran, before
-            if poll.poll(0):
-                return True
-            now, time_ns = (len(self._held()), self.queued()), procfs.run_time_ns(self.server.pid)
-            if now != before:
-                looks, ran, before = 0, time_ns, now
-            looks = looks + 1 if set(procfs.states(self.server.pid)) <= ASLEEP else 0
-            return looks > 8 or time_ns - ran > AT_WORK_NS or not self.server.alive()
+            return bool(poll.poll(0)) or rest.has_come((len(self._held()), self.queued()))
 
         self.wait(settled, "the kernel lets a client in, or the server has no room for more")
         return bool(poll.poll(0)) and connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
@@ -183,22 +190,19 @@ class Events(Judge):
         return True
 
     def wait_stalled(self, clients: Iterable[Client]) -> None:
-        """Wait until the server's sockets to these clients, who do not read, are full and stay so for eight looks at a
-        server that sleeps: the next send to each has met, or will meet, EAGAIN. One that works, or waits for a CPU, may
-        be about to send more; one that never sleeps spins. Their requests must be for `huge` files."""
+        """Wait until the server's sockets to these clients, who do not read, are full, and stay so while it comes to
+        rest: the next send to each has met, or will meet, EAGAIN. One that works, or waits for a CPU, may be about to
+        send more; one that never sleeps spins. Their requests must be for `huge` files."""
         clients = self.noted("stalled", clients)
         ports = {client.port for client in clients}
         for client in clients:
             client.transcript.paused("reads nothing until the server's socket is full")
-        looks, asleep, queued = 0, 0, {}
+        rest = _Rest(self.server, self.patience)
 
         def stalled() -> bool:
-            nonlocal looks, asleep, queued
-            now = {row.remote_port: row.unsent for row in self.sides() if row.remote_port in ports}
-            looks, queued = (looks + 1 if all(now.values()) and now == queued else 0), now
-            asleep = asleep + 1 if looks and set(procfs.states(self.server.pid)) == {"S"} else 0
+            queued = {row.remote_port: row.unsent for row in self.sides() if row.remote_port in ports}
             # One whose connection has ended does not stall any more: what came of it, reading will show.
-            return asleep > 8 or looks > SPINS or len(now) < len(ports)
+            return len(queued) < len(ports) or rest.has_come(queued) and all(queued.values())
 
         self.wait(stalled, "the server fills its socket to a client that does not read")
 

@@ -5,16 +5,25 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Iterator
 
 from .bench import Bench
 from .client import Client
 from .server import HOST
-from .vigil import SLEPT_S, Pace
+from .vigil import LOOK_S, SLEPT_S, Pace
 
 PLAIN_S = 1.0  # a client waits so long before it looks at the server
 LET_IN_S = 0.25  # and so long to be let in beside others; no verdict depends on it
 AT_ONCE = 4
+
+
+def _timeval(seconds: float) -> bytes:
+    """struct timeval (socket(7), SO_RCVTIMEO)."""
+    return struct.pack("ll", *divmod(round(seconds * 1_000_000), 1_000_000))
+
+
+_PLAIN, _LET_IN = _timeval(PLAIN_S), _timeval(LET_IN_S)
 
 
 def ask_often(bench: Bench, request: bytes, count: int) -> Iterator[bytes]:
@@ -22,10 +31,13 @@ def ask_often(bench: Bench, request: bytes, count: int) -> Iterator[bytes]:
     reset, after whom there is none. Ends early, and notes it, where the server sleeps for half of what it may in a
     check: nothing promises how fast it is, and the other half is for what comes after."""
     pace, asked, at_once = Pace(bench.server), 0, AT_ONCE
-    while asked < count and bench.tally.slept + pace.slept() < SLEPT_S / 2:
+    slept, looked = 0.0, time.monotonic()
+    while asked < count and bench.tally.slept + slept < SLEPT_S / 2:
         answers = _ask_plainly(bench, request, at_once)
         yield from answers
         asked, at_once = asked + len(answers), len(answers)
+        if time.monotonic() - looked > LOOK_S:  # a look takes as long as several requests
+            slept, looked = pace.slept(), time.monotonic()
     bench.tally.slept += pace.slept()
     if asked < count:
         bench.note(f"not all of {count:,} requests in a row were made: the server sleeps between them")
@@ -38,11 +50,11 @@ def _ask_plainly(bench: Bench, request: bytes, count: int) -> list[bytes]:
     bench.deeds.add("crowd", value=(request, count))
     with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
         connections: list[socket.socket] = []
-        for limit in (bench.patience, *[LET_IN_S] * (count - 1)):
-            connection = stack.enter_context(bench.server.new_socket())
+        limits = (_timeval(bench.patience), *[_LET_IN] * (count - 1))
+        for limit, connection in zip(limits, list(map(stack.enter_context, bench.server.new_sockets(count)))):
             # The kernel's timeouts: Python's own take a poll(2) before each call.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(limit))
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(PLAIN_S))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PLAIN)
             try:
                 connection.connect((HOST, bench.server.port))
             except BlockingIOError:
@@ -68,8 +80,3 @@ def _all_of(bench: Bench, connection: socket.socket) -> bytes:
         while piece := client.receive():
             answer += piece
     return answer
-
-
-def _timeval(seconds: float) -> bytes:
-    """struct timeval (socket(7), SO_RCVTIMEO)."""
-    return struct.pack("ll", *divmod(round(seconds * 1_000_000), 1_000_000))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 ESTABLISHED, LISTEN = 0x01, 0x0A  # include/net/tcp_states.h
 
@@ -198,10 +197,20 @@ def aio_contexts(pid: int) -> int:
 
 
 def _read(path: str) -> str:
+    # By bare calls: a check looks thousands of times, and Python's files take five times as long.
     try:
-        return Path(path).read_text(errors="replace")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        pieces = []
+        while piece := os.read(descriptor, 1 << 16):  # the kernel gives a table in pieces of a page or so
+            pieces.append(piece)
+        return b"".join(pieces).decode(errors="replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def _entries(path: str) -> list[str]:

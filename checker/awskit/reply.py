@@ -144,8 +144,11 @@ class Reply:
         return f"{self.ending.value}: {self.why}" if self.why else self.ending.value
 
 
+_NAMES = {10: "\\n", 13: "\\r", 9: "\\t", 92: "\\\\"}
+_SHOWN = {byte: _NAMES.get(byte, f"\\x{byte:02x}") for byte in range(256) if byte in _NAMES or not 32 <= byte < 127}
+
+
 def show(data: bytes, limit: int = 200) -> str:
     """Bytes as a person reads them, in one line: \\r, \\n, \\xHH for what is no printable ASCII; cut, and says so."""
-    names = {10: "\\n", 13: "\\r", 9: "\\t", 92: "\\\\"}
-    shown = "".join(names.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in data[:limit])
+    shown = data[:limit].decode("latin-1").translate(_SHOWN)
     return f'"{shown}"' + (f" and {len(data) - limit:,} bytes more" if len(data) > limit else "")

@@ -57,6 +57,10 @@ class Server(ABC):
     def new_socket(self) -> socket.socket:
         """An IPv4 TCP socket in the network namespace that the server is in."""
 
+    def new_sockets(self, count: int) -> list[socket.socket]:
+        """So many of them."""
+        return [self.new_socket() for _ in range(count)]
+
     @abstractmethod
     def alive(self) -> bool:
         """Whether the process that was started still runs."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import os
 import random
 import socket
@@ -37,14 +38,15 @@ def _noise() -> bytes:
 def _cipher(key: str, index: int) -> bytes:
     """A permutation of the 256 bytes for one block of one file. All blocks are the same noise, each by a permutation of
     its own: as different as noise from new seeds, at a tenth of the time (0.5 ms for each MiB, measured)."""
-    return bytes(random.Random(f"{key}/{index}").sample(range(256), 256))
+    order = hashlib.shake_128(f"{key}/{index}".encode()).digest(256)
+    return bytes(sorted(range(256), key=order.__getitem__))
 
 
 def _block(key: str, index: int, start: int, end: int) -> bytes:
     return _noise()[start:end].translate(_cipher(key, index))
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _stamp(path: Path | str) -> tuple[int, int, int]:
     """Which file it is, when it was changed and its size; zeros where there is none."""
     try:
         found = os.lstat(path)
@@ -74,6 +76,11 @@ class Content:
             parts.append(_block(self.key, index, start, min(start + end - offset, BLOCK)))
             offset += len(parts[-1])
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    @functools.cached_property
+    def begin(self) -> bytes:
+        """The first bytes, eight at most."""
+        return self.read(0, 8)
 
     def chunks(self) -> Iterator[bytes]:
         """All the bytes, in pieces of at most BLOCK."""
@@ -154,6 +161,8 @@ class Tree:
         if len(piece) < 8:
             return None
         for target, content in list(self._contents.items()):
+            if offset == 0 and content.begin != piece[: len(content.begin)]:
+                continue  # as for nearly all of them, often
             if content.read(offset, len(piece)) == piece:
                 return target
         return None
@@ -227,8 +236,9 @@ class Tree:
         """Make those files anew that are not as they were made. Nobody can write into a file, or make it another, and
         leave its time of change (ctime) as it was; contents are not read."""
         with self._making:
+            root = os.fspath(self.root)
             for target, content in list(self._contents.items()):
-                if _stamp(self.path(target)) != self._stamps[target]:
+                if _stamp(f"{root}{target}") != self._stamps[target]:
                     self._add(target, content)
 
     def damaged(self) -> list[str]:

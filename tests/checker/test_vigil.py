@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from awskit import procfs, vigil
-from awskit.events import Events, wait_until
+from awskit.events import ASLEEP_LOOKS, AT_WORK_NS, Events, _Rest, wait_until
 from awskit.model import Failure, Trouble
 from awskit.server import Server
 from awskit.vigil import Tally, Vigil
@@ -189,6 +189,23 @@ def test_who_rests_has_ended_or_sleeps_or_goes_on_computing(
     events.server, events.patience = process(program), vigil.PATIENCE_S
     events.wait_rest()
     assert events.server.alive() == alive
+
+
+def test_nothing_is_at_rest_that_changes_though_its_server_sleeps(process: Callable[[str], Process]) -> None:
+    rest = _Rest(process(SLEEPS), vigil.PATIENCE_S)
+    assert not any(rest.has_come(number) for number in range(5 * ASLEEP_LOOKS))
+    looks = [rest.has_come("full") for _ in range(ASLEEP_LOOKS + 1)]
+    assert looks == [False] * ASLEEP_LOOKS + [True]
+
+
+@pytest.mark.parametrize("patience", [vigil.PATIENCE_S, 3 * vigil.PATIENCE_S])
+def test_a_server_that_never_sleeps_has_had_time_enough_when_it_has_had_a_cpu_for_so_long(
+    patience: float, process: Callable[[str], Process]
+) -> None:
+    server = process(SPINS)
+    rest, begin = _Rest(server, patience), procfs.run_time_ns(server.pid)
+    wait_until(lambda: rest.has_come("full"), 60.0, "rest")
+    assert procfs.run_time_ns(server.pid) - begin > AT_WORK_NS * patience / vigil.PATIENCE_S
 
 
 def test_an_answer_that_drags_on_an_idle_machine_is_given_up(
