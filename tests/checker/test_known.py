@@ -6,6 +6,7 @@ correct server to lose nothing (contract K1).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -133,3 +134,12 @@ def test_who_tries_io_setup_at_its_start_loses_nothing(submit: Callable[..., Fut
     source.write_text(before + tried + start + after)
     graded = submit(folder, "--rubric", "full", "--only", "cuts.setup").result()
     assert graded.code == 0, graded.text
+
+
+def test_what_there_is_no_time_for_is_counted_and_not_taken_for_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["known.py", "null", "--within", "0"])
+    assert known.main() == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"0 known submissions, 0 not as known, {len(NULLS)} more left out for want of time")
