@@ -133,7 +133,10 @@ def _command(title: str, command: str, texts: Texts) -> Markup | None:
         return None
     copy = element("button", texts("page.copy"), type="button", hidden=True, data_does="copy",
                    data_done=texts("page.copied"))  # fmt: skip
-    row = element("div", element("pre", "\n".join(cut(command, width=2000)), tabindex="0"), copy, class_="row")
+    # A narrow page may break the line at any blank or hyphen, but not in the `--` of an option.
+    words = re.split(r"(\s+)", "\n".join(cut(command, width=2000)))
+    shown = [element("span", word, class_="option") if word.startswith("-") else word for word in words]
+    row = element("div", element("pre", shown, tabindex="0"), copy, class_="row")
     return element("section", element("h4", texts(title)), row, class_="again")
 
 

@@ -88,7 +88,9 @@ class Browser:
 
     def screenshot(self, file: Path) -> None:
         """The whole page as a PNG file."""
-        image = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        self.call("Emulation.setScrollbarsHidden", hidden=True)  # or the picture is cut by the width of one
+        whole = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        image = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip={**whole, "scale": 1})
         file.write_bytes(base64.b64decode(image["data"]))
 
     def complaints(self) -> list[str]:

@@ -54,6 +54,8 @@ def test_a_page_is_readable_asks_for_nothing_and_has_no_complaint(
     assert seen["texts"] > 30
     assert {what: found for what, found in seen["problems"].items() if found} == {}
     assert tab.evaluate("document.querySelectorAll('.failure').length") >= 1
+    lines = tab.evaluate("[...document.querySelectorAll('.again .option')].map((one) => one.getClientRects().length)")
+    assert set(lines) == {1}, "an option of the command is broken at its hyphens"
     assert tab.complaints() == []
     assert tab.requests() == [pages[name].as_uri()]
     if keep := os.environ.get("PAGES"):
