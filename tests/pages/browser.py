@@ -90,7 +90,8 @@ class Browser:
         """The whole page as a PNG file."""
         self.call("Emulation.setScrollbarsHidden", hidden=True)  # or the picture is cut by the width of one
         whole = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        image = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip={**whole, "scale": 1})
+        part = {**whole, "scale": 1}
+        image = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=part)
         file.write_bytes(base64.b64decode(image["data"]))
 
     def complaints(self) -> list[str]:
