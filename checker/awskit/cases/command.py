@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,10 +145,10 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _shrink(options: argparse.Namespace) -> int:
-    before = read(options.case)
+    before, end = read(options.case), time.monotonic() + options.seconds
     try:
-        with opened(options.server) as target, opened(None) as reference:
-            shrinking = Shrinking(before, target, reference, options.seconds)
+        with opened(options.server) as target, opened(None) as reference:  # which builds them: that takes time, too
+            shrinking = Shrinking(before, target, reference, max(0.0, end - time.monotonic()))
             text = to_text(shrinking.run())
     except NothingToShrink as reason:
         raise Unfit(f"{options.case}: {reason}") from reason
