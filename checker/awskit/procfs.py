@@ -152,6 +152,12 @@ def stalled_seconds() -> float:
     return total / 1e6
 
 
+def ready_to_run() -> int:
+    """How many threads of this machine have a CPU or wait for one, this one among them (proc(5), procs_running)."""
+    found = re.search(r"^procs_running (\d+)", _read("/proc/stat"), re.MULTILINE)
+    return int(found[1]) if found else 1
+
+
 def disk_works() -> bool:
     """Whether a disk of this machine has a transfer under way (iostats.rst, field 9)."""
     return any(line.split()[11] != "0" for line in _read("/proc/diskstats").splitlines())

@@ -8,6 +8,7 @@ does not fail as the first one did, or takes too long, nothing is shown of it.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import calls, facts, moments, sanitizer, states
+from . import calls, facts, moments, procfs, sanitizer, states
 from .bench import Bench
 from .boxed import BoxedLauncher, BoxedServer
 from .evidence import STRACE, Call, Trace, parse
@@ -29,6 +30,7 @@ from .told import Moment
 from .tree import Tree
 from .vigil import Vigil
 
+# For an idle machine. Where others want its CPUs, all takes longer, and may.
 PATIENCE_S = 0.4  # of the second run: a busy loop is one after 0.08 s of CPU time
 START_S = 3.0  # for a server to listen, on a busy machine
 WAIT_S = 0.3  # for one event: a traced server that is right needs a hundredth of that
@@ -36,6 +38,8 @@ REPORT_S = 3.0  # for a sanitizer, which looks up its lines when the program has
 LIMIT_S = 1.2  # for one check; then its server is killed, and nothing is shown
 LEAST_S = 0.4  # what must be left for one to be begun
 BUDGET_S = 1.8  # for all that is run again in one grading
+MOST_TIMES = 4.0  # as long, at most
+LOOKS, LOOK_S = 10, 0.002  # at how many want a CPU
 MOST_OF_LOG = 1 << 20  # bytes of its beginning, and of its end
 # Besides what evidence.py looks at, with the time of each call: what ends a connection, or the program.
 _MORE = ("close", "shutdown", "exit_group", "getpeername", "io_setup", "io_destroy", "eventfd2", "fstat", "newfstatat",
@@ -107,7 +111,8 @@ class Retracer:
 
     def __init__(self, launcher: BoxedLauncher, tree: Tree, seed: int) -> None:
         self._launcher, self._tree, self._seed = launcher, tree, seed
-        self._end = time.monotonic() + BUDGET_S
+        self._times = times_as_long()
+        self._end = time.monotonic() + BUDGET_S * self._times
         self._looked_at_a_crash = False
 
     def crash(self, verdict: Verdict) -> sanitizer.Finding | None:
@@ -151,19 +156,29 @@ class Retracer:
         """The failure of another run under `tracer` that is like the first one, what strace saw, and the document root
         as the server saw it."""
         check, first = verdict.check, verdict.failure
-        limit = min(LIMIT_S, self._end - time.monotonic())
-        if first is None or limit < LEAST_S or not _tells_more(check) or not Path(STRACE[0]).exists():
+        limit = min(LIMIT_S * self._times, self._end - time.monotonic())
+        if first is None or limit < LEAST_S * self._times or not _tells_more(check) or not Path(STRACE[0]).exists():
             return None
         with tempfile.TemporaryDirectory(prefix="awscheck-again-") as folder:
             log = Path(folder) / "strace"
             launcher = traced(self._launcher, log, bool(facts.gathered(first).faults), tracer).patient(START_S)
-            bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, check.id, PATIENCE_S, wait_s=WAIT_S)
+            bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, check.id, PATIENCE_S * self._times,
+                                wait_s=WAIT_S * self._times)  # fmt: skip
             with contextlib.suppress(Trouble, OSError):
                 second = _run(check, bench, limit)
                 if second is not None and _alike(first, second):
                     server = bench.servers[-1]
                     return second, _parsed(log, server), server.site
         return None
+
+
+def times_as_long() -> float:
+    """How many times as long as on an idle machine a thread takes now: by how many others there are for each CPU."""
+    others = 0
+    for _ in range(LOOKS):
+        others += procfs.ready_to_run() - 1
+        time.sleep(LOOK_S)
+    return min(MOST_TIMES, 1.0 + others / LOOKS / (os.cpu_count() or 1))
 
 
 def traced(launcher: BoxedLauncher, log: Path, faulty: bool, tracer: tuple[str, ...] = _TRACER) -> BoxedLauncher:

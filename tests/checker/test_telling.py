@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 import known
-from awskit import facts, grade, plain, report, retrace, rubric, source, telling
+from awskit import facts, grade, plain, procfs, report, retrace, rubric, source, telling
 from awskit.grade import CHECKS, Grader
 from awskit.isolation import Isolation
 from awskit.model import Failure, Outcome, Verdict
@@ -136,6 +137,22 @@ def test_no_frame_is_of_a_file_that_is_not_the_submissions(tmp_path: Path) -> No
     for name in ("../secret.c", "/submission/../secret.c", "/etc/passwd", "link.c", "up/secret.c", "folder", "fifo.c",
                  "none.c", "a\0b"):  # fmt: skip
         assert source.frame(root, "aws", (name, 1, ""), "") is None, name
+
+
+@pytest.mark.parametrize("others, times", [(0, 1.0), (4, 3.0), (1000, retrace.MOST_TIMES)])
+def test_a_second_run_may_take_longer_where_others_want_the_cpus(
+    others: int, times: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procfs, "ready_to_run", lambda: 1 + others)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert retrace.times_as_long() == times
+    begin = time.monotonic()
+    retracer = retrace.Retracer(None, None, 1)  # type: ignore[arg-type]
+    assert retracer._end >= begin + retrace.BUDGET_S * times
+
+
+def test_this_very_thread_is_ready_to_run() -> None:
+    assert procfs.ready_to_run() >= 1
 
 
 # -- real servers ----------------------------------------------------------------------------------------------------
