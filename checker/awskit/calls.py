@@ -22,6 +22,7 @@ from .transcript import Transcript
 
 _TARGET = re.compile(rb"[A-Z]+ (/[^ ?]*)")
 _DESCRIPTOR = re.compile(r"(\d+)<((?:->|[^<>])*)>")  # with -yy: number and what it leads to
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
 _NUMBER = re.compile(r", (\d+)(?=,|$)")
 _RES = re.compile(r"\bres=(-?\w+)")
 _VECTORS = ("readv", "writev", "recvmsg", "sendmsg")
@@ -58,12 +59,16 @@ def moments_of(seen: Seen) -> list[Moment]:
 
 def left_open(trace: Trace, kinds: tuple[str, ...]) -> Call | None:
     """The last call that opened a descriptor of one of these kinds (`left_open` of misconceptions.toml) that was never
-    closed."""
-    opened: dict[int, Call] = {}
+    closed; or that made an AIO context that was never destroyed."""
+    opened: dict[int | str, Call] = {}  # by descriptor, or by the context's address
     for call in trace.calls:
         kind = "file" if call.opened else "socket" if call.accepted else name_of(call)
         if call.name == "close" and (found := _DESCRIPTOR.match(call.arguments)):
             opened.pop(int(found[1]), None)
+        elif call.name in ("io_setup", "io_destroy") and (found := _ADDRESS.search(call.arguments)):
+            opened.pop(found[0], None)
+            if call.name == "io_setup" and call.result == 0 and "context" in kinds:
+                opened[found[0]] = call
         elif kind in kinds and call.result is not None and call.result >= 0:
             opened[call.result] = call
     return max(opened.values(), key=lambda call: call.at, default=None)

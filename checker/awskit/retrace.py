@@ -161,7 +161,10 @@ class Retracer:
             return None
         with tempfile.TemporaryDirectory(prefix="awscheck-again-") as folder:
             log = Path(folder) / "strace"
-            launcher = traced(self._launcher, log, bool(facts.gathered(first).faults), tracer).patient(START_S)
+            evidence = facts.gathered(first)
+            # Contexts are made and destroyed in the warden's hands, too: it counts them.
+            taken = bool(evidence.faults) or "context" in evidence.words.get("left_open", ())
+            launcher = traced(self._launcher, log, taken, tracer).patient(START_S)
             bench = _ShortBench(launcher, self._tree, NoServer(), self._seed, check.id, PATIENCE_S * self._times,
                                 wait_s=WAIT_S * self._times)  # fmt: skip
             with contextlib.suppress(Trouble, OSError):
@@ -181,10 +184,11 @@ def times_as_long() -> float:
     return min(MOST_TIMES, 1.0 + others / LOOKS / (os.cpu_count() or 1))
 
 
-def traced(launcher: BoxedLauncher, log: Path, faulty: bool, tracer: tuple[str, ...] = _TRACER) -> BoxedLauncher:
-    """The same launcher under strace, which writes to `log`: only to explain."""
-    # A filter for strace would not see the calls that the warden's filter has taken: then it looks at all.
-    words = [word for word in tracer if word != "--seccomp-bpf" or not faulty]
+def traced(launcher: BoxedLauncher, log: Path, taken: bool, tracer: tuple[str, ...] = _TRACER) -> BoxedLauncher:
+    """The same launcher under strace, which writes to `log`: only to explain. `taken`: calls that the warden's filter
+    takes are to be seen, too, as faults hit them."""
+    # A filter for strace would not see those: then it looks at all calls.
+    words = [word for word in tracer if word != "--seccomp-bpf" or not taken]
     return states.telling(replace(launcher.traced(*words, "-o", str(log)), only_explains=True))
 
 

@@ -208,6 +208,16 @@ def test_what_was_opened_and_never_closed_is_found() -> None:
     assert calls.left_open(trace, ("other",)) is None
 
 
+def test_the_context_that_was_made_and_never_destroyed_is_found() -> None:
+    made = [f"9 2.{n} io_setup(32, [0x7f000000{n}000]) = 0\n" for n in (7, 8, 9)]
+    lines = [*made, "9 3.0 io_destroy(0x7f0000008000) = 0\n", "9 3.1 io_destroy(0x7f0000009000) = 0\n"]
+    lines += ["9 3.2 io_setup(32, 0x7ffc1230) = -1 EAGAIN (Resource temporarily unavailable)\n"]
+    trace = parse(START + ACCEPT + "".join(lines) + EPOLL, "/submission/aws")
+    call = calls.left_open(trace, ("context",))
+    assert call is not None and call.arguments == "32, [0x7f0000007000]"
+    assert calls.left_open(trace, ("socket",)) != call
+
+
 def test_what_epoll_says_for_ever_is_a_fact() -> None:
     wait = "9 3.0 epoll_wait(3<anon_inode:[eventpoll]>, [{events=EPOLLIN, data={u32=8, u64=8}}], 64, -1) = 1\n"
     assert calls.reported(parse(START + wait * calls.MANY, "/submission/aws")) == {"reported": frozenset({"EPOLLIN"})}
