@@ -28,8 +28,11 @@ _RES = re.compile(r"\bres=(-?\w+)")
 _VECTORS = ("readv", "writev", "recvmsg", "sendmsg")
 _LENGTH = re.compile(r"\biov_len=(\d+)")
 _EVENTS = re.compile(r"events=([A-Z|]+)")
-_NAMES = {"recvfrom": "recv", "sendto": "send", "newfstatat": "stat", "pread64": "pread", "eventfd2": "eventfd"}
+_NAMES = {"recvfrom": "recv", "sendto": "send", "newfstatat": "stat", "pread64": "pread", "eventfd2": "eventfd",
+          "exit_group": "exit"}  # fmt: skip
 _REAPS = ("io_getevents", "io_pgetevents")
+# What perror(3) and exit(3) call; a write to a connection is a send(2) to those who write servers, mostly.
+_WORDS = ("write", "writev", "close", "fcntl", "fstat", "newfstatat", "ioctl")
 MANY = 50  # epoll_waits one after another that say the same: nobody heeds what they say
 
 
@@ -42,7 +45,9 @@ def of_connection(trace: Trace, transcript: Transcript, site: str, evidence: Evi
     chosen = _chosen(trace, transcript.port, _path(transcript, site))
     if evidence.ended and trace.calls[-1] not in chosen:  # whoever it was about: it may have ended the server
         chosen.append(trace.calls[-1])
-    wrong = _wrong(chosen, trace, evidence)
+    if (last := _last_word(trace, evidence)) is not None and last not in chosen:
+        chosen = sorted([*chosen, last], key=lambda call: call.at)
+    wrong = last or _wrong(chosen, trace, evidence)
     after = states.after(chosen, trace, transcript.port)
     return [
         _moment(run, transcript.port, any(call is wrong for call in run), after.get(run[-1].at, ""))
@@ -194,9 +199,9 @@ def _kind(leads: str, client: str) -> str:
 
 
 def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
-    """The call at which it went wrong: the last before the server ended; the one in which it sleeps, or that it makes
-    over and over; the one that sent the first wrong byte, or a wrong head; the one that ended the connection too early;
-    the error after which it gave up, or went to sleep."""
+    """The call at which it went wrong: the last before the server was ended; the one in which it sleeps, or that it
+    makes over and over; the one that sent the first wrong byte, or a wrong head; the one that ended the connection too
+    early; the error after which it gave up, or went to sleep."""
     reply, moving = evidence.reply, [call for call in calls if call.name in SENDS + RECEIVES and call.port is not None]
     if evidence.ended:
         done = [call for call in calls if not _waits(call) and call.name != "exit_group"]
@@ -221,6 +226,18 @@ def _wrong(calls: list[Call], trace: Trace, evidence: Evidence) -> Call | None:
             return next((call for call in calls if call.name in ("close", "shutdown") and call.port), None)
         return next((call for call in moving if call.name in SENDS), None)  # it sent the head, or what came instead
     return (failed or moving or [None])[-1]
+
+
+def _last_word(trace: Trace, evidence: Evidence) -> Call | None:
+    """Where the server ended itself: the call that had failed, when nothing but words about it came between; or else
+    the one by which it ended. Whatever connection that was about."""
+    ends = [at for at, call in enumerate(trace.calls) if call.name == "exit_group"]
+    if not evidence.ended.startswith("exit code") or not ends:
+        return None
+    end = trace.calls[ends[-1]]
+    own = [call for call in trace.calls[: ends[-1]] if call.thread == end.thread]
+    before = [call for call in own if call.name not in _WORDS]
+    return before[-1] if before and before[-1].error else end
 
 
 def _asked(call: Call) -> int:

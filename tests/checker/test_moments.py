@@ -198,6 +198,21 @@ def test_what_a_server_does_again_and_again_is_shown_to_whom_it_does_not_accept(
     assert [moment.call for moment in found] == ["sendfile"]  # and not that it accepts when the client has given up
 
 
+def test_who_ends_itself_says_why_by_the_call_that_failed_before_and_by_what_it_says_of_it() -> None:
+    failed = "9 2.0 io_setup(32, 0x7ffc1230) = -1 EAGAIN (Resource temporarily unavailable)\n"
+    words = "9 2.1 write(2<pipe:[1]>, ..., 20) = 20\n"
+    other = '9 2.2 openat(AT_FDCWD</site>, "/site/static/x", O_RDONLY) = 7</site/static/x>\n'
+    end = "9 2.3 exit_group(1) = ?\n"
+
+    def wrong(text: str, ended: str = "exit code 1") -> list[str]:
+        return [moment.call for moment in _server(text, Evidence(ended=ended)) if moment.wrong]
+
+    assert wrong(failed + words + end) == ["io_setup"]  # though it is about no connection
+    assert wrong(failed + other + end) == ["exit"]
+    assert wrong(words + end) == ["exit"]
+    assert wrong(failed + other, "SIGSEGV") != ["io_setup"]
+
+
 def test_what_was_opened_and_never_closed_is_found() -> None:
     lines = [f'9 2.{n} openat(AT_FDCWD</site>, "/site/static/x", O_RDONLY) = {n}</site/static/x>\n' for n in (7, 8)]
     lines += ["9 3.0 close(8</site/static/x>) = 0\n", "9 3.1 eventfd2(0, 0) = 8<anon_inode:[eventfd]>\n"]
