@@ -31,7 +31,7 @@ _EVENTS = re.compile(r"events=([A-Z|]+)")
 _NAMES = {"recvfrom": "recv", "sendto": "send", "newfstatat": "stat", "pread64": "pread", "eventfd2": "eventfd",
           "exit_group": "exit"}  # fmt: skip
 _REAPS = ("io_getevents", "io_pgetevents")
-# What perror(3) and exit(3) call; a write to a connection is a send(2) to those who write servers, mostly.
+# What perror(3) and exit(3) call.
 _WORDS = ("write", "writev", "close", "fcntl", "fstat", "newfstatat", "ioctl")
 MANY = 50  # epoll_waits one after another that say the same: nobody heeds what they say
 
@@ -236,7 +236,8 @@ def _last_word(trace: Trace, evidence: Evidence) -> Call | None:
         return None
     end = trace.calls[ends[-1]]
     own = [call for call in trace.calls[: ends[-1]] if call.thread == end.thread]
-    before = [call for call in own if call.name not in _WORDS]
+    # A write(2) to a client that failed is none of these words.
+    before = [call for call in own if call.name not in _WORDS or call.error and call.port is not None]
     return before[-1] if before and before[-1].error else end
 
 

@@ -22,7 +22,7 @@ from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
 T = TypeVar("T")
 
 POLL_S = 0.002  # how often wait_until looks
-ASLEEP_LOOKS = 8  # one after another that find every thread asleep
+ASLEEP_LOOKS = 8  # one after another that find every thread asleep; one more shows that it rests
 AT_WORK_NS = 50_000_000  # of CPU time, after which a server does not come to rest, nor does what it has not done yet
 
 
@@ -48,7 +48,7 @@ def wait_until(predicate: Callable[[], T], limit: float | Vigil, what: str) -> T
 
 class _Rest:
     """Whether a server has done all that it will do about something: since that last changed, every thread was found
-    asleep ASLEEP_LOOKS times in a row, or it had AT_WORK_NS of CPU time for other things, or it has ended.
+    asleep more than ASLEEP_LOOKS times in a row, or it had AT_WORK_NS of CPU time for other things, or it has ended.
     `patience` in seconds stretches that time, as everywhere."""
 
     def __init__(self, server: Server, patience: float) -> None:

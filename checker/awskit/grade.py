@@ -134,7 +134,7 @@ class Grader:
         failed = {verdict.check.id: (verdict, result.item.number) for result in results
                   for verdict in result.all_verdicts if verdict.outcome is Outcome.FAILED}  # fmt: skip
         retracer = None
-        if self._program is not None and self.isolation.network:
+        if failed and self._program is not None and self.isolation.network:
             retracer = Retracer(self._launcher(), Tree(self.folder / "site-again", self.seed), self.seed)
         # The most costly first: there is time for a few, and what a crash took is gone.
         order = sorted(failed, key=lambda name: -self._lost(name))

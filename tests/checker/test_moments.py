@@ -210,6 +210,9 @@ def test_who_ends_itself_says_why_by_the_call_that_failed_before_and_by_what_it_
     assert wrong(failed + words + end) == ["io_setup"]  # though it is about no connection
     assert wrong(failed + other + end) == ["exit"]
     assert wrong(words + end) == ["exit"]
+    client = ACCEPT[ACCEPT.rindex("= ") + 2 :].strip()  # its descriptor, with what it leads to
+    broken = f"9 2.0 write({client}, ..., 20) = -1 EPIPE (Broken pipe)\n"
+    assert wrong(broken + f"9 2.05 close({client}) = 0\n" + words + end) == ["write"]
     assert wrong(failed + other, "SIGSEGV") != ["io_setup"]
 
 
