@@ -106,7 +106,7 @@ class Bench(Events):
             raise
         finally:
             self.tally.worked += procfs.run_time_ns(server.pid) / 1e9
-            server.stop(self.launcher.farewell)
+            self.launcher.see_off(server)
 
     @contextlib.contextmanager
     def once_more(self, name: str) -> Iterator[Bench]:

@@ -13,7 +13,7 @@ import struct
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from . import namespace, procfs
 from .bench import wait_until
@@ -28,6 +28,7 @@ from .vigil import PATIENCE_S, Vigil
 
 if TYPE_CHECKING:
     from .builds import Builds
+    from .leaving import Leaving
 
 PORT = 8888  # contract U2
 # What the document root may take on the disk, holes left out: our files have 0.4 GiB, and a server may write in them.
@@ -130,6 +131,10 @@ class BoxedServer(Server):
         """Send a signal and do not wait. Nothing happens if it has ended."""
         self._process.signal(number)
 
+    def kill(self) -> None:
+        """End it, and all in its box, and do not wait for it. Nothing happens if it has ended."""
+        self._process.kill()
+
     def log(self) -> str:
         ended = f"\n[ended by the checker: it {self._process.overuse}]\n" if self._process.overuse else ""
         return self._process.stdout.text() + self._process.stderr.text() + ended
@@ -143,9 +148,6 @@ class BoxedLauncher(Launcher):
     """Starts `program` in boxes. `wrapper` is put before it inside of the box (valgrind), `tracer` outside (strace).
     `patience` in seconds bounds the wait for readiness."""
 
-    # How it ends is judged by the checks of memory alone; no other waits for one that hangs.
-    farewell: ClassVar[signal.Signals] = signal.SIGKILL
-
     sandbox: Sandbox
     program: Program
     patience: float = PATIENCE_S
@@ -154,6 +156,7 @@ class BoxedLauncher(Launcher):
     builds: Builds | None = None  # the same submission built otherwise, for checks of its memory
     arguments: tuple[str, ...] = ()  # a submission has none where it is judged
     only_explains: bool = False  # what is seen is no evidence: it may be the warden's work
+    leaving: Leaving | None = None  # where servers go that have done their part
 
     def start(
         self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None, faults: tuple[Fault, ...] = ()
@@ -198,6 +201,15 @@ class BoxedLauncher(Launcher):
             server.stop(signal.SIGKILL)
             raise Trouble(f"port {PORT} still holds closed connections of an earlier run (TIME_WAIT): try again later")
         return server
+
+    def see_off(self, server: Server) -> None:
+        """End it by SIGKILL: how a server ends is judged by the checks of memory alone. Does not wait for it if there
+        is somebody who does."""
+        if self.leaving is not None:
+            assert isinstance(server, BoxedServer)
+            self.leaving.add(server)
+        else:
+            server.stop(signal.SIGKILL)
 
     def of(self, program: Program) -> BoxedLauncher:
         """The same for another program."""

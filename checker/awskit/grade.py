@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from .bench import Bench
 from .boxed import BoxedLauncher, Program
 from .builds import Builds
 from .isolation import Isolation
+from .leaving import Leaving
 from .model import NOT_TRIED, REGISTRY, Check, Failure, Outcome, Trouble, Verdict
 from .results import ItemResult, Report
 from .retrace import Retracer, Second
@@ -99,6 +101,7 @@ class Grader:
         self._together = memory.Together((self._checks[name] for name in self._order), self._is_due)
         self._memory_begin: float | None = None
         self._clock = CalmClock()
+        self._leaving: Leaving | None = None
 
     def run(self) -> Report:
         """Do it all. Raises nothing for what the submission does; Trouble if not even a build can be tried."""
@@ -108,12 +111,13 @@ class Grader:
         if (built := self._verdicts[BUILD.id]).outcome is Outcome.ERROR:
             raise Trouble(f"cannot build here: {built.reason}")
         workers = WORKERS if self.isolation.network else 1  # or else there is one port for all
-        with ThreadPoolExecutor(workers) as pool:
+        with closing(Leaving(2 * workers)) as self._leaving, ThreadPoolExecutor(workers) as pool:
             try:
                 for worker in [pool.submit(self._work, f"site-{number}") for number in range(workers)]:
                     worker.result()
             finally:
                 self._schedule.stop()
+        self._leaving = None
         results = [self._result(item) for item in self.rubric.items]
         judged = time.monotonic()
         self._tell(results)
@@ -227,24 +231,29 @@ class Grader:
     def _run_on_one(self, verdict: Verdict, bench: Bench) -> None:
         """The same, with the one server for the whole check."""
         begin = time.monotonic()
-        server = self._launcher().launch(bench.tree)
-        bench.server = server
+        bench.server = server = self._launcher().launch(bench.tree)
         if server.alive() and not server.ready():
             bench.tally.slept += time.monotonic() - begin
+        passed = False
         try:
             verdict.check.run(bench)
+            passed = True
         except Failure as failure:
             bench.look_at(server, failure)
             raise
         finally:
-            alive = server.alive()
             bench.tally.worked += procfs.run_time_ns(server.pid) / 1e9
-            status = server.stop(signal.SIGKILL)
-            verdict.server_log = server.log() + ("" if alive else f"\n[the server's process ended: {status.told()}]")
+            if passed:
+                bench.launcher.see_off(server)
+            else:
+                alive = server.alive()
+                status = server.stop(signal.SIGKILL)
+                ended = "" if alive else f"\n[the server's process ended: {status.told()}]"
+                verdict.server_log = server.log() + ended
 
     def _launcher(self) -> BoxedLauncher:
         assert self._program is not None, "a check ran though the build did not pass"
-        return BoxedLauncher(self.sandbox, self._program, self.patience, builds=self._builds)
+        return BoxedLauncher(self.sandbox, self._program, self.patience, builds=self._builds, leaving=self._leaving)
 
     # -- verdicts -----------------------------------------------------------------------------------------------------
 

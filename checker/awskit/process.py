@@ -81,7 +81,7 @@ class Process:
         self.stderr = BoundedLog(os.dup(popen.stderr.fileno()))
         popen.stdout.close()
         popen.stderr.close()
-        self._watched = Watched(init, max_memory, room, self._kill)
+        self._watched = Watched(init, max_memory, room, self.kill)
         watch(self._watched)
 
     def alive(self) -> bool:
@@ -108,7 +108,7 @@ class Process:
     def destroy(self) -> None:
         """Kill what is left, in the box and of the box, and let go of everything. Idempotent."""
         leave(self._watched)
-        self._kill()
+        self.kill()
         if self.wait(5.0) is None:
             self._popen.kill()
             self._popen.wait()
@@ -120,7 +120,8 @@ class Process:
         self._init = self._own = self._first = -1
         self._entry.close()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Kill it and all in its box, and do not wait. Nothing happens if all is over."""
         if self._group and self._popen.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, signal.SIGKILL)

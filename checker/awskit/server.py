@@ -6,7 +6,7 @@ import signal
 import socket
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from .model import Trouble
 
@@ -90,9 +90,6 @@ class NoServer(Server):
 class Launcher(ABC):
     """Starts servers of one kind: the reference's binary, or a submission in its sandbox."""
 
-    # How a check's own server is ended: the reference must end in order after each test.
-    farewell: ClassVar[signal.Signals] = signal.SIGTERM
-
     @abstractmethod
     def start(
         self, tree: Tree, *, args: tuple[str, ...] = (), nofile: int | None = None, faults: tuple[Fault, ...] = ()
@@ -101,3 +98,7 @@ class Launcher(ABC):
         sleep). `args` are command-line options of the reference; a submission's launcher refuses any with ValueError.
         `nofile` is RLIMIT_NOFILE. `faults` hit the server from its start on. Raises Failure if the server ends or does
         not listen in time, Trouble if it could not be started for a reason that is not its own."""
+
+    def see_off(self, server: Server) -> None:
+        """End a server that has done its part in a check: in order, and return when it has ended."""
+        server.stop()
