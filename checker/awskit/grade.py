@@ -111,7 +111,7 @@ class Grader:
         if (built := self._verdicts[BUILD.id]).outcome is Outcome.ERROR:
             raise Trouble(f"cannot build here: {built.reason}")
         workers = WORKERS if self.isolation.network else 1  # or else there is one port for all
-        with closing(Leaving(2 * workers)) as self._leaving, ThreadPoolExecutor(workers) as pool:
+        with closing(Leaving(workers)) as self._leaving, ThreadPoolExecutor(workers) as pool:
             try:
                 for worker in [pool.submit(self._work, f"site-{number}") for number in range(workers)]:
                     worker.result()
