@@ -110,8 +110,9 @@ class Grader:
         self._record(self._verdict(BUILD, self._build))
         if (built := self._verdicts[BUILD.id]).outcome is Outcome.ERROR:
             raise Trouble(f"cannot build here: {built.reason}")
-        workers = WORKERS if self.isolation.network else 1  # or else there is one port for all
-        with closing(Leaving(workers)) as self._leaving, ThreadPoolExecutor(workers) as pool:
+        workers = WORKERS if self.isolation.network else 1  # or else there is one port for all, one server at a time
+        with closing(Leaving(workers)) as leaving, ThreadPoolExecutor(workers) as pool:
+            self._leaving = leaving if self.isolation.network else None
             try:
                 for worker in [pool.submit(self._work, f"site-{number}") for number in range(workers)]:
                     worker.result()
