@@ -25,7 +25,7 @@ MOST = 8  # addresses of one thread
 LOOKS = 50  # at a thread that spins: some of them meet it in the call that it makes again and again
 BEFORE = 10  # of them, before it is stopped: to stop one that is about to sleep would wake it (signal(7), EINTR)
 PAUSE_S = 0.0005  # between two of them
-LOOKING_S = 0.5  # for all of them
+LOOKING_S = 1.5  # for all of them: 0.1 s where there is a CPU for each
 STOP_S = 0.05  # for it to stand still
 FUNCTION = 4096  # bytes of a function of the C library that makes a system call
 # Calls in which a thread may sleep (x86-64): epoll_wait and its like; futex, rt_sigtimedwait, rt_sigsuspend and wait4,
@@ -118,14 +118,25 @@ def _return_addresses(pid: int, pointer: int, counter: int) -> tuple[int, ...]:
         base = 0 if struct.unpack("<H", _read(memory, base + 16, 2))[0] == _ET_EXEC else base
         words = _read(memory, pointer, DEPTH)
         values = [value for (value,) in struct.iter_unpack("<Q", words[: len(words) // 8 * 8])]
-        found = [value for value in values if is_code(value) and _follows_call(memory, value)][:MOST]
+        places = [at for at, value in enumerate(values) if is_code(value) and _follows_call(memory, value)][:MOST]
+        found = [values[at] for at in places]
         if is_code(counter):
             found = [counter + 1, *found]  # as if it returned from the instruction that it is about to execute
         else:
-            depths = [counter - _called(memory, value) for value in found]
-            within = [depth for depth in depths if 0 <= depth < FUNCTION]
-            found = found[depths.index(min(within)) :] if within else found
+            found = found[_first_in_force([_called(memory, value) for value in found], places, values, counter) :]
     return tuple(value - base for value in found)
+
+
+def _first_in_force(called: list[int], places: list[int], values: list[int], counter: int) -> int:
+    """Which of the return addresses is that of the library's function in which the thread is: of those at these places
+    among the `values` on the stack, after calls of these functions. It is the one whose function holds `counter`, or
+    called another one that does: then an address in it lies nearer to the top of the stack. 0 where none is."""
+    depths = [counter - function for function in called]
+    within = [depth for depth in depths if 0 <= depth < FUNCTION]
+    if within:
+        return depths.index(min(within))
+    calls = (any(0 <= value - function < FUNCTION for value in values[:at]) for at, function in zip(places, called))
+    return next((index for index, found in enumerate(calls) if found), 0)
 
 
 def _called(memory: int, address: int) -> int:
