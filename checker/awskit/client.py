@@ -54,6 +54,7 @@ class Client:
         self.transcript = Transcript(self.port, begun)
         self.deeds = deeds or Deeds()
         self.number = self.deeds.newcomer(receive_buffer)
+        self.watch: Callable[[bytes], None] | None = None  # is given all that is read
         self._inbox = bytearray()  # received while sending, or beyond what was asked for
         connection.setblocking(False)
 
@@ -132,6 +133,12 @@ class Client:
 
     def receive(self, limit: int = RECEIVE) -> bytes:
         """What comes next, at most `limit` bytes; b"" at the end, which `ending` then names."""
+        data = self._receive(limit)
+        if self.watch:
+            self.watch(data)
+        return data
+
+    def _receive(self, limit: int) -> bytes:
         if self._inbox:
             data = bytes(self._inbox[:limit])
             del self._inbox[:limit]

@@ -17,7 +17,7 @@ from .deeds import Deeds
 from .judge import Judge
 from .model import Failure, Trouble
 from .server import Server
-from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil
+from .vigil import ASLEEP, BUSY_S, OVERTIME, PATIENCE_S, Tally, Vigil, states_of
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class _Rest:
         ran = procfs.run_time_ns(self._server.pid)
         if seen != self._seen:
             self._seen, self._looks, self._ran = seen, 0, ran
-        self._looks = self._looks + 1 if set(procfs.states(self._server.pid)) <= ASLEEP else 0
+        self._looks = self._looks + 1 if states_of(self._server) <= ASLEEP else 0
         return self._looks > ASLEEP_LOOKS or ran - self._ran > self._enough_ns or not self._server.alive()
 
 

@@ -75,17 +75,28 @@ class _Sight:
 
     @classmethod
     def take(cls, server: Server | Process) -> _Sight:
-        states = frozenset(procfs.states(server.pid)) - {"Z"}
-        if server.warden:  # a call of the server's may be in its hands
-            states |= frozenset(procfs.states(server.warden.pid)) & {"R", "D"}
-        ran = procfs.run_time_ns(server.pid) / 1e9
-        return cls(time.monotonic(), states, ran, procfs.stalled_seconds(), procfs.disk_works())
+        states = states_of(server) - {"Z"}
+        return cls(time.monotonic(), states, _ran(server), procfs.stalled_seconds(), procfs.disk_works())
 
     def calm_since(self, before: _Sight) -> float:
         """How much the time between the two looks counts."""
         elapsed = self.at - before.at
         share = 1.0 if self.disk_works else (self.stalled - before.stalled) / elapsed
         return min(elapsed, LATE_S) * max(BUSY_MACHINE, 1.0 - share)
+
+
+def states_of(server: Server | Process) -> frozenset[str]:
+    """The states of the server's threads (proc(5)), and its warden's where that is at work: a call of the server's may
+    be in its hands."""
+    warden = procfs.states(server.warden.pid) if server.warden else ""
+    return frozenset(procfs.states(server.pid)) | frozenset(warden) & {"R", "D"}
+
+
+def _ran(server: Server | Process) -> float:
+    """All its CPU time so far, in seconds, with what its warden had: one that makes a call again and again that a fault
+    hits leaves most of the work to that."""
+    warden = procfs.run_time_ns(server.warden.pid) if server.warden else 0
+    return (procfs.run_time_ns(server.pid) + warden) / 1e9
 
 
 class Vigil:
@@ -131,7 +142,7 @@ class Vigil:
         if self.pause():
             return ""
         self._next = time.monotonic() + LOOK_S
-        ran = procfs.run_time_ns(self._server.pid) / 1e9
+        ran = _ran(self._server)
         self._ran_first = ran if self._ran_first is None else self._ran_first
         if ran - self._ran_first >= WORKED_S * self._scale:
             return f"the server has taken {WORKED_S * self._scale:g} s of CPU time and is not done"

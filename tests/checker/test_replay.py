@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,23 @@ def test_a_case_that_is_none_is_wrong_usage(case: Path, tmp_path: Path) -> None:
     assert done.code == 2 and f"{case}:6: steps[0].split[0]: must be a whole number" in done.errors
     assert awscheck("replay", tmp_path / "none.toml").code == 2
     assert awscheck("replay", case, "--server", tmp_path / "none").code == 2
+
+
+def test_of_several_cases_those_are_replayed_on_a_port_that_can_be(
+    case: Path, running: tuple[int, Path], tmp_path: Path
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(CASE.replace("FAULTS", 'faults = [{ cut = "send", most = 1 }]'))
+    done = awscheck("replay", other, case, "--port", running[0], "--root", running[1])
+    assert done.code == 0 and f"not here: {other}: " in done.text and f"holds: {case}" in done.text
+
+
+def test_what_cannot_be_read_or_written_is_said_before_anything_runs(case: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert "no regular file" in awscheck("replay", tmp_path / "fifo").errors
+    for options in (("--json", tmp_path / "none" / "x.json"), ("--port", 1, "--root", tmp_path / "none")):
+        done = awscheck("replay", case, *options)
+        assert done.code == 2 and "is no folder" in done.errors and not done.text
 
 
 def test_a_fault_that_hits_nothing_is_no_verdict(case: Path) -> None:

@@ -9,6 +9,9 @@ from ..client import Client
 from ..reply import Ending, Reply
 from ..tree import Content
 from .case import Answer
+from .contents import Watch
+
+BEGIN = b"HTTP/1."  # of every answer
 
 
 @dataclass
@@ -51,8 +54,6 @@ def judge_head(bench: Bench, step: Answer, line: Line, reply: Reply) -> None:
 def judge(bench: Bench, step: Answer, line: Line, reply: Reply, target: str) -> None:
     """What the step expects of the answer. `target`: of the file that a 200 must bring, or ""."""
     done = f"the answer to {line.asked or 'what was sent'}"
-    if step.never and (kept := bench.tree.content(step.never)):
-        bench.expect_nothing_of(reply, kept.read(0, 32), done)
     if step.expected == "refused":
         bench.expect_refusal(reply, done)
     elif step.expected == "either":
@@ -76,10 +77,22 @@ def judge(bench: Bench, step: Answer, line: Line, reply: Reply, target: str) -> 
     _expect_head(bench, step, reply, done)
 
 
+def expect_none_of(bench: Bench, step: Answer, line: Line, reply: Reply, watch: Watch) -> None:
+    """No byte came of the file that is watched for."""
+    if watch.met:
+        done = f"the answer to {line.asked or 'what was sent'}"
+        bench.fail(reply, f"{done} holds bytes of {step.never}", expected=f"no byte of {step.never}")
+
+
 def _expect_part(bench: Bench, reply: Reply, done: str) -> None:
-    """Bytes of the file and no others, and then the end: of an answer that cannot be completed."""
+    """Bytes of the file and no others, or an error's answer, and then the end: of what cannot be completed. It may end
+    in the middle of the head, too."""
     if reply.ending not in (Ending.FIN, Ending.RST):
         bench.fail(reply, f"{done}: {reply.outline()}", expected="the end of the connection")
+    raw = reply.raw_head[: len(BEGIN)]
+    begun = reply.head is None and raw == BEGIN[: len(raw)]
+    if not begun and reply.status != 200 and not 400 <= (reply.status or 0) <= 599:
+        bench.fail(reply, f"{done}: {reply.outline()}", expected="status 200, as far as it came, or an error")
     if reply.difference is not None:
         bench.fail(reply, f"{done}: {reply.outline()}", expected="no bytes but those of the file")
 

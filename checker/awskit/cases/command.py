@@ -19,8 +19,11 @@ from .export import curl, export
 from .play import Played, play
 from .read import read, read_with_lines
 from .shrink import NothingToShrink, Shrinking, told
-from .target import PortTarget, Target, Unfit, boxed
+from .target import PROJECT, PortTarget, Target, Unfit, boxed
 from .write import step_text, to_text
+
+# Right servers of another design than the reference's: level-triggered and edge-triggered.
+OTHERS = tuple(PROJECT / "fixtures" / "submissions" / "good" / name for name in ("plain", "edge"))
 
 HOLDS, FAILS, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)
 
@@ -72,15 +75,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     shrinking.set_defaults(run=_shrink)
 
 
-def add_server(parser: argparse.ArgumentParser, **more: Any) -> None:
+def add_server(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     """The option that says on which server in a box."""
     parser.add_argument(
         "--server",
         type=Path,
         metavar="PATH",
-        help="a submission (folder or archive, built here), a sample of fixtures/submissions, or an executable;"
-        " without it this project's ./aws",
-        **more,
+        help="a submission (folder or archive, built here), a sample of fixtures/submissions, or an executable"
+        + ("" if required else "; without it this project's ./aws"),
+        required=required,
     )
 
 
@@ -109,6 +112,10 @@ def _replay(options: argparse.Namespace) -> int:
     cases = [(path, *read_with_lines(path)) for path in options.cases]
     if options.port and options.server or options.root and not options.port:
         raise Unfit("--server or --port, one of the two; --root goes with --port")
+    if options.root and not options.root.is_dir():
+        raise Unfit(f"--root: {options.root} is no folder")
+    if options.json and not options.json.absolute().parent.is_dir():
+        raise Unfit(f"--json: {options.json.absolute().parent} is no folder")
     results = []
     with contextlib.ExitStack() as stack:
         broken = None
@@ -119,13 +126,21 @@ def _replay(options: argparse.Namespace) -> int:
             except Failure as failure:  # it does not build: every case fails on it
                 broken = failure
         name = target.name if broken is None else str(options.server)
+        unfit: list[Unfit] = []
         for path, case, lines in cases:
-            played = Played(case, broken) if broken else _played(case, target)
+            try:
+                played = Played(case, broken) if broken else _played(case, target)
+            except Unfit as why:  # of several, the others can be replayed
+                unfit.append(why)
+                sys.stdout.write(f"not here: {clean(str(path))}: {clean(str(why))}\n")
+                continue
             sys.stdout.write(report(path, played, name, lines, trace=options.trace))
             sys.stdout.flush()
             results.append(record(path, played, name, lines))
     if options.json:
         options.json.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if unfit and not results:
+        raise unfit[0]
     outcomes = {one["outcome"] for one in results}
     return CANNOT_WORK if "error" in outcomes else FAILS if "failed" in outcomes else HOLDS
 
@@ -147,8 +162,9 @@ def _export(options: argparse.Namespace) -> int:
 def _shrink(options: argparse.Namespace) -> int:
     before, end = read(options.case), time.monotonic() + options.seconds
     try:
-        with opened(options.server) as target, opened(None) as reference:  # which builds them: that takes time, too
-            shrinking = Shrinking(before, target, reference, max(0.0, end - time.monotonic()))
+        with contextlib.ExitStack() as stack:  # opening builds them: that takes time, too
+            target, reference, *others = [stack.enter_context(opened(one)) for one in (options.server, None, *OTHERS)]
+            shrinking = Shrinking(before, target, reference, max(0.0, end - time.monotonic()), tuple(others))
             text = to_text(shrinking.run())
     except NothingToShrink as reason:
         raise Unfit(f"{options.case}: {reason}") from reason

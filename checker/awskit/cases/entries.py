@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from .kinds import MIB, SENT_MOST, Bad, Data, Flag, Integer, Table, Text, Word, key
 
+_SIZE = re.compile(r"[0-9][0-9_,.]* *([kKMG]i?)?([Bb](ytes?)?)?")  # what somebody writes who means one
 FILE_MOST = 256 * MIB
 SPARSE_MOST = 8 << 30
 
@@ -49,6 +51,9 @@ class EntryKind:
 
     def read(self, value: Any) -> Entry:
         if isinstance(value, str):
+            if _SIZE.fullmatch(value):
+                raise Bad("a size is a number of bytes without quotes, such as 5242880; a text like this one stands in"
+                          f" a table: {{ text = {value!r} }}")  # fmt: skip
             return File(text=Data(SENT_MOST).read(value))
         if type(value) is int:
             return File(size=Integer(0, FILE_MOST).read(value))
@@ -62,4 +67,5 @@ class EntryKind:
 
     def write(self, entry: Entry) -> Any:
         table = self._table.write(entry)
-        return next(iter(table.values())) if set(table) in ({"size"}, {"text"}) else table
+        alone = set(table) in ({"size"}, {"text"}) and not _SIZE.fullmatch(str(table.get("text", "")))
+        return next(iter(table.values())) if alone else table

@@ -64,7 +64,7 @@ class Flag(_Same):
 
     def read(self, value: Any) -> bool:
         if value is not True:
-            raise Bad(f"can only be true, not {_short(value)}; leave it out instead")
+            raise Bad(f"is `true` or is not there at all, and not {_short(value)}")
         return value
 
 
@@ -221,7 +221,8 @@ class Either:
         try:
             return self.other.read(value)
         except Bad as bad:
-            raise Bad(f"{bad}; or a whole number", bad.within) from None
+            low, high = self.number.low, self.number.high
+            raise Bad(f"{bad}, and no whole number from {low:,} to {high:,}", bad.within) from None
 
     def write(self, value: Any) -> Any:
         return value if isinstance(value, int) else self.other.write(value)
@@ -256,13 +257,11 @@ def read_fields(cls: type, table: dict[str, Any]) -> Any:
     for name in table:
         if name not in fields:
             raise Bad(f"there is no such key here; known are {', '.join(fields)}", (name,))
-    values = {}
-    for name, field in fields.items():
-        if name in table:
-            values[field.name] = _within(field.metadata["kind"], table[name], name)
-        elif field.metadata["needed"]:
-            raise Bad(f"the key `{name}` is missing")
-    return cls(**values)
+    missing = [f"`{name}`" for name, field in fields.items() if field.metadata["needed"] and name not in table]
+    if missing:
+        raise Bad(f"the key{'s' if missing[1:] else ''} {', '.join(missing)} {'are' if missing[1:] else 'is'} missing")
+    return cls(**{field.name: _within(field.metadata["kind"], table[name], name)
+                  for name, field in fields.items() if name in table})  # fmt: skip
 
 
 def write_fields(value: Any) -> dict[str, Any]:

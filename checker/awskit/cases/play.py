@@ -17,11 +17,13 @@ from .. import procfs
 from ..bench import Bench, request_bytes
 from ..client import Client
 from ..model import Failure
-from .answers import Line, expect_end, judge, judge_head
+from ..tree import Content
+from .answers import Line, expect_end, expect_none_of, judge, judge_head
 from .case import (
     Answer, Case, Change, ClientStep, Close, Compare, Connect, Get, HalfClose, Receive, Release, Remember, Reset, Send,
     ServerStep, Silence, Step, Wait, errno_of
 )  # fmt: skip
+from .contents import Longer, Watch, Zeros, file_behind
 from .played import Played
 from .proof import Delivered, expect_evidence
 from .target import Target
@@ -61,6 +63,7 @@ class Player:
     delivered: list[Delivered] = field(default_factory=list)
     _clients: dict[str, list[Line]] = field(default_factory=dict)
     _figures: dict[str, int] = field(default_factory=dict)
+    _changed: dict[str, Content | None] = field(default_factory=dict)  # files that are not as they were made, or gone
     _stopped: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def run(self, played: Played) -> None:
@@ -75,6 +78,7 @@ class Player:
                 failure.reason = f"steps[{number}] ({step_text(step)}): {failure.reason}"
                 raise
         played.step = None
+        self.bench.wait_rest()  # what kills it may have come this very moment, and what the faults are to hit
         self.bench.expect_alive("all steps were done")
         if self.case.all_faults and not self.case.may_miss:
             self.bench.expect_delivered()
@@ -106,22 +110,40 @@ class Player:
         cuts = range(1, len(data)) if step.each else step.split
         for line in self._of(step):
             if isinstance(step, Get):
-                line.asked, line.content = step.target, self.bench.tree.content(step.target)
+                line.asked, line.content = step.target, self._content(step.target)
             line.by_get = line.by_get or data.startswith(b"GET ")
             self.bench.send_pieces(line.client, [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)])])
 
     def _receive(self, step: Receive) -> None:
         for line in self._of(step):
-            line.ahead.append(line.client.receive_exactly(step.count))
+            came = line.client.receive_exactly(step.count)
+            line.ahead.append(came)
+            if len(came) < step.count:
+                raise self.bench.failure(
+                    f"{len(came):,} bytes came, and {step.count:,} should have",
+                    got=f"{len(came):,} bytes; {line.client.ending.value}",
+                    expected=f"{step.count:,} bytes of an answer",
+                )
+
+    def _content(self, target: str) -> Content | None:
+        """What a 200 for this target brings now: the file that is there, or that a link leads to. None where there is
+        none."""
+        name = file_behind(self.case, target)
+        if not name or name in self._changed:
+            return self._changed.get(name)
+        entry = self.case.file(name)
+        return Zeros(entry.size or 0) if entry and entry.sparse else self.bench.tree.content(name)
 
     def _answer(self, step: Answer) -> None:
         for line in self._of(step):
             target = step.file or line.asked
-            content = self.bench.tree.content(step.file) if step.file else line.content
+            content = self._content(step.file) if step.file else line.content
             if line.narrow:
                 line.client.widen()
             line.client.push_back(b"".join(line.ahead))
             line.ahead.clear()
+            secret = self._content(step.never) if step.never else None
+            watch = line.client.watch = Watch(secret) if secret and secret.size else None
             reply = line.client.read_head()
             if step.head_only:
                 judge_head(self.bench, step, line, reply)
@@ -129,6 +151,8 @@ class Player:
             if step.ends == "server":
                 expect_end(self.bench, line.client, reply, content.size if content else SHORT)
             line.client.read_body(reply, content if reply.status == 200 else None)
+            if watch:
+                expect_none_of(self.bench, step, line, reply, watch)
             tree = self.bench.tree.as_it_was(target, content) if content else self.bench.tree
             judge(replace(self.bench, tree=tree), step, line, reply, target if content else "")
             if content and reply.status == 200 and step.expected == 200:
@@ -156,6 +180,17 @@ class Player:
             self.bench.wait_released(clients)
         else:
             self.bench.wait_stalled(clients)
+            self._expect_stalled(clients)
+
+    def _expect_stalled(self, clients: list[Client]) -> None:
+        """That the server has more for each than its socket takes: one that it has let go is not stalled."""
+        for client in clients:
+            if not self.bench.unsent(client):
+                raise self.bench.failure(
+                    "the server's socket to a client that does not read is not full: it has let the client go",
+                    got="the connection's end on the server's side is closed, or everything has left it",
+                    expected="an answer larger than what a socket takes",
+                )
 
     def _wait_met(self, clients: list[Client]) -> None:
         """Wait until none of them is in the listener's queue: one that was never accepted was not let go either."""
@@ -185,6 +220,7 @@ class Player:
         elif step.what == "reading":
             self._wait_reading()
         else:
+            self.bench.wait_rest()
             self.bench.expect_alive("so far")
 
     def _wait_reading(self) -> None:
@@ -202,17 +238,22 @@ class Player:
     def _change(self, step: Change) -> None:
         tree = self.bench.tree
         path = tree.path(step.file)
+        now: Content | None = None
         if step.how == "empty":
             os.close(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW))
-            tree.forget(step.file)
+            now = Content(step.file, 0, b"")
         elif step.how == "append":
+            before, more = self._content(step.file), random.Random(f"{self.case.seed}/more").randbytes(step.size)
             with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW), "wb") as stream:
-                stream.write(random.Random(f"{self.case.seed}/more").randbytes(step.size))
+                stream.write(more)
+            now = Longer(before, more) if before else None
         elif step.how == "replace":
-            tree.text(step.file, random.Random(f"{self.case.seed}/new").randbytes(step.size))
+            now = tree.text(step.file, random.Random(f"{self.case.seed}/new").randbytes(step.size))
         else:
             path.unlink(missing_ok=True)
+        if step.how != "replace":
             tree.forget(step.file)
+        self._changed[step.file] = now
 
     def _release(self, step: Release) -> None:
         count = None if isinstance(step.count, str) else step.count

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..model import Failure, Outcome, Trouble
 from ..reply import Reply
 from ..transcript import Transcript
 from .case import Case
+
+
+_NUMBER = re.compile(r"[0-9][0-9,.]*")
 
 
 @dataclass
@@ -34,7 +38,9 @@ class Played:
         if self.failure.evidence.ended:
             return ("ended", self.failure.evidence.ended)
         reply = self.failure.evidence.reply
-        return (self._doing(), *(_nature(reply) if reply else ()))
+        other_bytes = reply is not None and reply.difference is not None  # whose place in the file decides the text
+        wanted = "" if other_bytes else _NUMBER.sub("N", self.failure.expected)
+        return (self._doing(), wanted, *(_nature(reply) if reply else ()))
 
     def _doing(self) -> str:
         if self.step is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,10 @@ def read_with_lines(path: Path) -> tuple[Case, list[int]]:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO has no writer
+        with open(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BadCase(f"{path}: no regular file")
             data = stream.read(TEXT_MOST + 1)
     except OSError as error:
         raise BadCase(f"{path}: {error.strerror}") from error
@@ -60,14 +65,38 @@ def parse(text: str, name: str) -> Case:
             raise BadCase(f"{name}:{number}: a key of more than 32 parts")
     try:
         table = tomllib.loads(text)
-    except ValueError as error:  # a TOMLDecodeError, or an integer of thousands of digits
-        raise BadCase(f"{name}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadCase(_no_toml(name, text, str(error))) from error
+    except ValueError as error:
+        raise BadCase(f"{name}:{_line_of_digits(text)}: a number of thousands of digits") from error
     except RecursionError as error:
         raise BadCase(f"{name}: nested too deep") from error
     try:
         return from_table(table)
     except Bad as bad:
         raise BadCase(f"{name}:{_line(text, bad.within)}: {_spelled(bad.within)}{bad}") from bad
+
+
+def _no_toml(name: str, text: str, error: str) -> str:
+    """What is wrong with a text that is no TOML. Its parser sees some mistakes only at the beginning of the next line;
+    and a step in braces that goes on in another line is none that it knows."""
+    reason, _, place = error.partition(" (at ")
+    found = re.match(r"line (\d+), column (\d+)", place)
+    number = int(found[1]) if found else text.count("\n") + 1
+    lines = text.split("\n")
+    line, before = lines[number - 1].strip(), next((one.strip() for one in lines[number - 2 :: -1] if one.strip()), "")
+    hint = ""
+    if reason == "Unclosed array" and number > 1 and not before.endswith((",", "[")):
+        hint = f"; is there a comma missing at the end of line {number - 1}?"
+    elif "{" in line and line.count("{") > line.count("}"):
+        hint = "; what stands in braces is one line in TOML, its end, too"
+    elif reason == "Invalid value":
+        hint = "; a text stands in quotes, true and false are small"
+    return f"{name}:{number}: no TOML: {reason}{f' at column {found[2]}' if found else ''}{hint}"
+
+
+def _line_of_digits(text: str) -> int:
+    return next((at for at, line in enumerate(text.split("\n"), 1) if re.search(r"[0-9_]{4000}", line)), 1)
 
 
 def from_table(table: dict[str, Any]) -> Case:

@@ -1,6 +1,6 @@
 """The smallest case that still fails in the same way: fewer clients, steps, faults, split points and bytes.
 
-A candidate is taken if it fails on the server just as the case did (played.py, `way`) and holds on the reference: else
+A candidate is taken if it fails on the server just as the case did (played.py, `way`) and holds on right servers: else
 half a request that nobody answers would be the smallest case of everything. Large parts are tried first (smaller.py).
 It ends when a whole round takes nothing, or when the time is over: the case is then as small as it has become.
 
@@ -11,7 +11,7 @@ briefly. What is left is played once more with all patience, and given back only
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..model import Outcome, Trouble
@@ -51,6 +51,7 @@ class Shrinking:
     target: Target
     reference: Target
     seconds: float
+    others: tuple[Target, ...] = ()  # right servers of another design: what they fail is no bug
     removed: list[str] = field(default_factory=list)  # what it could do without, in words
     tried: int = 0
     in_time: bool = True  # the end was reached before the time was over
@@ -67,13 +68,14 @@ class Shrinking:
         self._way = first.way
         self._taken = [self.case]
         self._seen = {self.case}
-        target, reference = self.target.hasty(), self.reference.hasty()
-        while self._round(target, reference):
+        self._right = [self.reference, *(one for one in self.others if play(self.case, one).outcome is Outcome.PASSED)]
+        hasty = [one.hasty() for one in (self.target, *self._right)]
+        while self._round(hasty):
             pass
         self._expect_the_same()
         return self.case
 
-    def _round(self, *servers: Target) -> bool:
+    def _round(self, servers: Sequence[Target]) -> bool:
         """Go through all parts and values once; whether one could go, or become less."""
         before = len(self._taken)
         while any(self._take(candidate, servers) for candidate in crowds(self.case)):
@@ -86,7 +88,7 @@ class Shrinking:
         return len(self._taken) > before
 
     def _take_runs(
-        self, parts: Callable[[Case], int], without: Callable[[Case, int, int], Candidate], servers: tuple[Target, ...]
+        self, parts: Callable[[Case], int], without: Callable[[Case, int, int], Candidate], servers: Sequence[Target]
     ) -> None:
         """Take away runs of parts, from half of all down to single ones; from the end, on which less depends. What was
         looked at once is not looked at again by a run of the same length."""
@@ -99,7 +101,7 @@ class Shrinking:
                 end = begin
             length //= 2
 
-    def _take(self, candidate: Candidate, servers: tuple[Target, ...]) -> bool:
+    def _take(self, candidate: Candidate, servers: Sequence[Target]) -> bool:
         """Whether the candidate is as good a case; then it is the case from here on."""
         words, case = candidate
         if case in self._seen or not self.in_time:
@@ -113,22 +115,27 @@ class Shrinking:
             self.in_time = False
             return False
         self.tried += 1
-        if not self._fails_alike(case, *servers):
+        if not self._fails_alike(case, servers):
             return False
         self.case = case
         self._taken.append(case)
         self.removed.append(words)
         return True
 
-    def _fails_alike(self, case: Case, target: Target, reference: Target) -> bool:
+    def _fails_alike(self, case: Case, servers: Sequence[Target]) -> bool:
+        """Whether it fails in the known way on the first, and holds on the others."""
+        target, *right = servers
         try:
-            return play(case, target).way == self._way and play(case, reference).outcome is Outcome.PASSED
+            return play(case, target).way == self._way and all(
+                play(case, one).outcome is Outcome.PASSED for one in right
+            )
         except Trouble:  # such as a fault that hits nothing any more
             return False
 
     def _expect_the_same(self) -> None:
         """Go back to what says the same with all patience, if the end does not."""
-        while len(self._taken) > 1 and not self._fails_alike(self._taken[-1], self.target, self.reference):
+        servers = (self.target, *self._right)
+        while len(self._taken) > 1 and not self._fails_alike(self._taken[-1], servers):
             del self._taken[len(self._taken) // 2 :]
         self.case = self._taken[-1]
         del self.removed[len(self._taken) - 1 :]

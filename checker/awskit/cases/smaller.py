@@ -10,8 +10,9 @@ from typing import Any
 
 from ..bench import request_bytes
 from .case import Case, Change, ClientStep, Compare, Connect, Cut, File, Get, Receive, Send, verb
+from .kinds import write_fields
 from .steps import CLIENTS_MOST
-from .write import step_text
+from .write import inline, step_text
 
 Candidate = tuple[str, Case]  # what was made smaller, in words; the case then
 
@@ -71,7 +72,7 @@ def _without_files(case: Case, begin: int, end: int) -> Candidate:
 
 
 def _without_faults(case: Case, begin: int, end: int) -> Candidate:
-    gone = ", ".join(map(str, case.faults[begin:end]))
+    gone = ", ".join(inline(write_fields(fault)) for fault in case.faults[begin:end])
     return f"fault {gone}", replace(case, faults=case.faults[:begin] + case.faults[end:])
 
 
@@ -105,7 +106,7 @@ def _milder_faults(case: Case) -> Iterator[Candidate]:
     for number, fault in enumerate(case.faults):
         if not isinstance(fault, Cut) and getattr(fault, "every", 0):
             faults = (*case.faults[:number], replace(fault, every=0), *case.faults[number + 1 :])
-            yield f"{fault} hits once", replace(case, faults=faults)
+            yield f"of {inline(write_fields(fault))}: each hit but the first", replace(case, faults=faults)
 
 
 def _smaller_files(case: Case) -> Iterator[Candidate]:

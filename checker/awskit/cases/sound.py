@@ -17,12 +17,14 @@ from .case import (
     MIB, Answer, Case, Change, ClientStep, Close, Compare, Connect, Cut, File, Get, HalfClose, Hold, Link, Receive,
     Refuse, Release, Remember, Reset, Send, ServerStep, Silence, Special, Wait
 )  # fmt: skip
+from .contents import file_behind
 from .kinds import Bad
 
 TREE_MOST = 1024 * MIB  # of all files, sparse ones left out
 OPEN_MOST = 1000  # connections at once
 CONNECTIONS_MOST = 20_000  # and in all
 SENT_IN_ALL = 16 * MIB
+PIECES_IN_ALL = 20_000  # of what is sent: a millisecond each
 READ_IN_ALL = 4096 * MIB  # bytes of answers
 KEPT_IN_ALL = 256 * MIB  # bytes that are read ahead of them, and kept
 
@@ -90,10 +92,14 @@ class _Script:
     sizes: dict[str, int] = field(default_factory=dict)  # of the clients: connections
     open: int = 0  # connections now
     met: int = 0  # and in all so far
+    asked: dict[str, str | None] = field(default_factory=dict)  # the file that each has asked for by `get`, "" for none
+    removed: dict[str, int] = field(default_factory=dict)  # files, by which step
     gone: dict[str, int] = field(default_factory=dict)  # at which step
     ended: set[str] = field(default_factory=set)  # by half_close
     remembered: set[str] = field(default_factory=set)
     stopped: bool = False
+    number: int = 0  # of the step
+    pieces: int = 0
     sent: int = 0
     to_read: int = 0
     kept: int = 0
@@ -104,6 +110,7 @@ class _Script:
             try:
                 if isinstance(step, ClientStep):
                     self._client(number, step)
+                self.number = number
                 if look := _LOOKS.get(type(step)):
                     look(self, step)
             except Bad as bad:
@@ -149,10 +156,14 @@ class _Script:
         self.sent += len(data) * self.sizes[step.client]
         if self.sent > SENT_IN_ALL:
             raise Bad(f"more than {SENT_IN_ALL:,} bytes are sent in all")
+        if isinstance(step, Get):
+            file = file_behind(self.case, step.target)
+            self.asked[step.client] = "" if file in self.removed else file
+        self.pieces += (len(data) if step.each else len(step.split) + 1) * self.sizes[step.client]
+        if self.pieces > PIECES_IN_ALL:
+            raise Bad(f"more than {PIECES_IN_ALL:,} pieces are sent in all, and the server receives each by itself")
         if step.each and step.split:
             raise Bad("either split or each", ("each",))
-        if step.each and len(data) > 10_000:
-            raise Bad("more than 10,000 pieces", ("each",))
         if list(step.split) != sorted(set(step.split)) or step.split and step.split[-1] >= len(data):
             raise Bad(f"must be rising positions below {len(data)}, the number of bytes", ("split",))
         if self.stopped and (step.each or step.split):
@@ -160,18 +171,38 @@ class _Script:
 
     def _answer(self, step: Answer) -> None:
         self._running()
-        if step.head_only and isinstance(step.expected, str) and step.expected != "any":
-            raise Bad("a head alone shows a status, or that any answer came", ("head_only",))
+        if step.head_only:
+            self._head(step)
         for name in ("file", "never"):
             target = getattr(step, name)
             if target and self.case.file(target) is None:
                 raise Bad(f"{target} is no file of the tree", (name,))
+        if step.never and not self._has_bytes(step.never):
+            raise Bad(f"{step.never} has no bytes of its own that could come", ("never",))
+        asked = step.file or self.asked.get(step.client)
+        if step.expected in (200, "part") and not asked and (asked == "" or step.expected == "part"):
+            raise Bad("what was asked for is no file of the tree: say by `file` whose bytes are to come", ("answer",))
         largest = max((entry.size or 0 for _, entry in self.case.files if isinstance(entry, File)), default=0)
         file = self.case.file(step.file)
         if not step.head_only:
             self.to_read += (file.size or 0 if file else largest) * self.sizes[step.client]
         if self.to_read > READ_IN_ALL:
             raise Bad(f"answers of more than {READ_IN_ALL:,} bytes in all may come; head_only, or smaller files")
+
+    @staticmethod
+    def _head(step: Answer) -> None:
+        """Of a head alone not everything can be asked."""
+        if isinstance(step.expected, str) and step.expected != "any":
+            raise Bad("a head alone shows a status, or that any answer came", ("head_only",))
+        if step.ends != "fin":
+            raise Bad("who reads the head alone does not see how the connection ends", ("ends",))
+        if step.never:
+            raise Bad("who reads the head alone does not see what else comes", ("never",))
+
+    def _has_bytes(self, target: str) -> bool:
+        """Whether this file has bytes by which it is known from others."""
+        entry = self.case.file(target)
+        return entry is not None and not entry.sparse and bool(entry.size or entry.text)
 
     def _receive(self, step: Receive) -> None:
         self._running()
@@ -184,6 +215,11 @@ class _Script:
             raise Bad(f"{step.file} is no file of the tree", ("change",))
         if (step.how in ("append", "replace")) != (step.size > 0):
             raise Bad("append and replace have a size, the others have none", ("size",))
+        if step.file in self.removed and step.how != "replace":
+            raise Bad(f"{step.file} was removed by steps[{self.removed[step.file]}]", ("change",))
+        self.removed.pop(step.file, None)
+        if step.how == "remove":
+            self.removed[step.file] = self.number
 
     def _release(self, _: Release) -> None:
         self._held()

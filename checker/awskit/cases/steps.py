@@ -5,6 +5,7 @@ what, and needs no clock.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -176,7 +177,12 @@ VERBS = {verb(cls): cls for cls in Step.__args__}
 
 def step_of(table: dict[str, Any]) -> type:
     found = [name for name in table if name in VERBS]
-    if len(found) != 1:
-        which = f"has {' and '.join(found)}" if found else f"has none of the keys {', '.join(VERBS)}"
-        raise Bad(f"a step does one thing, and this one {which}")
-    return VERBS[found[0]]
+    if len(found) == 1:
+        return VERBS[found[0]]
+    if found:
+        raise Bad(f"a step does one thing, and this one has {' and '.join(found)}")
+    known = {one.metadata["key"] for cls in Step.__args__ for one in dataclasses.fields(cls)}
+    strange = [name for name in table if name not in known]
+    meant = [near for name in strange for near in difflib.get_close_matches(name, VERBS, 1)]
+    said = f"`{strange[0]}` is none{f': is {meant[0]} meant?' if meant else ''}" if strange else "this one has none"
+    raise Bad(f"a step has one of the keys {', '.join(VERBS)}, and {said}", tuple(strange[:1]))

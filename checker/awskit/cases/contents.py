@@ -1,0 +1,75 @@
+"""What the files of a case hold, also those that the tree has no content for: sparse ones, ones that were changed, and
+what a link leads to. And whether bytes of a file stand in what came, wherever they may stand."""
+
+from __future__ import annotations
+
+from ..tree import Content
+from .case import Case, File, Link
+
+BLOCK = 16  # bytes of a file that are looked for together
+LINKS_MOST = 40  # that one path may lead over
+
+
+class Zeros(Content):
+    """A hole of `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__("", size)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return bytes(max(0, min(length, self.size - offset)))
+
+
+class Longer(Content):
+    """What was there, and then `more`."""
+
+    def __init__(self, first: Content, more: bytes) -> None:
+        super().__init__(first.key, first.size + len(more))
+        self._first, self._more = first, more
+
+    def read(self, offset: int, length: int) -> bytes:
+        begin = max(0, offset - self._first.size)
+        rest = max(0, length - max(0, self._first.size - offset))
+        return self._first.read(offset, length) + self._more[begin : begin + rest]
+
+
+def file_behind(case: Case, target: str) -> str:
+    """The regular file of the case that a server finds at `target`, over links (path_resolution(7)); "" where there is
+    none."""
+    entries, waiting, found, links = dict(case.files), target.split("/"), "", 0
+    while waiting:
+        name = waiting.pop(0)
+        if name in ("", ".", ".."):
+            found = found.rpartition("/")[0] if name == ".." else found
+            continue
+        entry = entries.get(f"{found}/{name}")
+        if isinstance(entry, File):
+            return "" if waiting else f"{found}/{name}"
+        if isinstance(entry, Link):
+            links += 1
+            if links > LINKS_MOST:
+                return ""
+            waiting = [*entry.to.split("/"), *waiting]
+        else:
+            found = f"{found}/{name}"
+    return ""
+
+
+class Watch:
+    """Looks for bytes of a file in what comes: for any block of it that begins at a multiple of BLOCK, wherever it
+    stands; of a smaller file for all of it."""
+
+    def __init__(self, secret: Content) -> None:
+        size = min(BLOCK, secret.size)
+        last = secret.size - secret.size % size
+        self._size = size
+        self._blocks = {secret.read(offset, size) for offset in range(0, last, size)}
+        self._rest = b""
+        self.met = False
+
+    def __call__(self, piece: bytes) -> None:
+        """The next bytes."""
+        data = self._rest + piece
+        if not self.met:
+            self.met = any(data[at : at + self._size] in self._blocks for at in range(len(data) - self._size + 1))
+        self._rest = data[len(data) - self._size + 1 :] if self._size > 1 else b""
