@@ -47,8 +47,14 @@ def contents(texts: Texts) -> str:
     width = max(len(id) for id, _ in [*checks, *names])
     lines = [texts("explain.list"), "", *(f"{id:{width}}  {title}" for id, title in checks)]
     lines += ["", texts("explain.list_causes"), "", *(f"{id:{width}}  {name}" for id, name in names)]
-    lines += ["", texts("explain.list_rules"), "", ", ".join(texts.data["rules"])]
+    rules = [(id, texts.rule(id)) for id in texts.data["rules"]]
+    lines += ["", texts("explain.list_rules"), "", *(f"{id:{width}}  {_first(text)}" for id, text in rules)]
     return "\n".join(lines) + "\n"
+
+
+def _first(text: str) -> str:
+    """The first sentence."""
+    return text.partition(". ")[0].rstrip(".")
 
 
 def _rubrics() -> list[Rubric]:

@@ -181,3 +181,23 @@ def test_a_fault_of_the_last_step_hits_each_time(tmp_path: Path) -> None:
     case.write_text('title = "a"\nabout = "b"\nrule = "S4"\nfaults = [{ refuse = "send", error = "EINTR" }]\n'
                     'steps = [{ get = "/static/a.dat" }]\n')  # fmt: skip
     assert awscheck("replay", *[case] * 10).code == 0
+
+
+@pytest.mark.parametrize("evidence, steps, said", [
+    ("sendfile", '{ get = "/dynamic/b" }, { answer = 200 }', "could show sendfile"),
+    ("aio", '{ get = "/static/a" }, { answer = 200 }', "could show aio"),
+    ("read-only", '{ get = "/static/a" }, { answer = 200, head_only = true }', "could show read-only"),
+    ("sendfile", r'{ send = "GET /static/a HTTP/1.0\r\n\r\n" }, { answer = 200 }', "could show sendfile"),
+    ("sendfile", '{ get = "/static/a" }, { answer = "any" }', "could show sendfile"),
+    ("sendfile", '{ get = "/static/a" }, { answer = 200 }', ""),
+    ("aio", '{ get = "/dynamic/b" }, { answer = 200 }', ""),
+    ("sendfile", '{ get = "/static/l" }, { answer = 200 }', ""),
+    ("aio", '{ get = "/dynamic/l" }, { answer = 200 }', ""),
+])  # fmt: skip
+def test_evidence_is_of_a_file_that_must_come(tmp_path: Path, evidence: str, steps: str, said: str) -> None:
+    case = tmp_path / "case.toml"
+    case.write_text(f'title = "a"\nabout = "b"\nrule = "S4"\nevidence = ["{evidence}"]\nsteps = [{steps}]\n[files]\n'
+                    '"/static/a" = 3000\n"/dynamic/b" = 3000\n"/static/l" = { link = "a" }\n'
+                    '"/dynamic/l" = { link = "../static/a" }\n')  # fmt: skip
+    done = awscheck("replay", case)
+    assert (done.code, said in done.errors) == (2 if said else 0, True), done.text + done.errors

@@ -156,7 +156,7 @@ class Player:
             tree = self.bench.tree.as_it_was(target, content) if content else self.bench.tree
             judge(replace(self.bench, tree=tree), step, line, reply, target if content else "")
             if content and reply.status == 200 and step.expected == 200:
-                self.delivered.append(Delivered(target, content.size, line.client.port))
+                self.delivered.append(Delivered(target, file_behind(self.case, target), content.size, line.client.port))
 
     def _silence(self, step: Silence) -> None:
         lines = self._of(step)

@@ -12,9 +12,10 @@ from ..witness import Witness
 
 @dataclass(frozen=True)
 class Delivered:
-    """A file that came whole: its target, its size, the client's port."""
+    """A file that came whole: its target, the file that a link there leads to, its size, the client's port."""
 
     target: str
+    file: str
     size: int
     port: int
 
@@ -25,7 +26,7 @@ def expect_evidence(
     """Failure if the calls of the server do not show what is `wanted` of the files `delivered`, or if those in which it
     was `waiting` at the end are not epoll's where it should wait there."""
     for one in delivered:
-        ledger = trace.ledger(witness.path(one.target), one.port)
+        ledger = trace.ledger(witness.path(one.file), one.port)
         for word in wanted:
             if not _shows(word, one, ledger, trace):
                 raise Failure(

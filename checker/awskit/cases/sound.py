@@ -26,6 +26,7 @@ CONNECTIONS_MOST = 20_000  # and in all
 SENT_IN_ALL = 16 * MIB
 PIECES_IN_ALL = 20_000  # of what is sent: a millisecond each
 READ_IN_ALL = 4096 * MIB  # bytes of answers
+SHOWN_BY = {"sendfile": "/static/", "aio": "/dynamic/"}  # evidence, and the folder whose files show it
 KEPT_IN_ALL = 256 * MIB  # bytes that are read ahead of them, and kept
 
 
@@ -93,6 +94,7 @@ class _Script:
     open: int = 0  # connections now
     met: int = 0  # and in all so far
     asked: dict[str, str | None] = field(default_factory=dict)  # the file that each has asked for by `get`, "" for none
+    brought: set[str] = field(default_factory=set)  # targets that a 200 must bring whole
     removed: dict[str, int] = field(default_factory=dict)  # files, by which step
     gone: dict[str, int] = field(default_factory=dict)  # at which step
     ended: set[str] = field(default_factory=set)  # by half_close
@@ -117,6 +119,11 @@ class _Script:
                 raise Bad(str(bad), ("steps", number, *bad.within)) from None
         if self.stopped:
             raise Bad("the server is stopped, and never goes on", ("steps",))
+        for word in self.case.evidence:
+            folder = SHOWN_BY.get(word, "/")
+            if word != "epoll" and not any(target.startswith(folder) for target in self.brought):
+                below = f" below {folder}" if word in SHOWN_BY else ""
+                raise Bad(f"no step brings a file{below}, by answer = 200, that could show {word}", ("evidence",))
 
     def _client(self, number: int, step: ClientStep) -> None:
         name = step.client
@@ -158,7 +165,7 @@ class _Script:
             raise Bad(f"more than {SENT_IN_ALL:,} bytes are sent in all")
         if isinstance(step, Get):
             file = file_behind(self.case, step.target)
-            self.asked[step.client] = "" if file in self.removed else file
+            self.asked[step.client] = "" if not file or file in self.removed else step.target
         self.pieces += (len(data) if step.each else len(step.split) + 1) * self.sizes[step.client]
         if self.pieces > PIECES_IN_ALL:
             raise Bad(f"more than {PIECES_IN_ALL:,} pieces are sent in all, and the server receives each by itself")
@@ -180,6 +187,8 @@ class _Script:
         if step.never and not self._has_bytes(step.never):
             raise Bad(f"{step.never} has no bytes of its own that could come", ("never",))
         asked = step.file or self.asked.get(step.client)
+        if step.expected == 200 and asked and not step.head_only:
+            self.brought.add(asked)
         if step.expected in (200, "part") and not asked and (asked == "" or step.expected == "part"):
             raise Bad("what was asked for is no file of the tree: say by `file` whose bytes are to come", ("answer",))
         largest = max((entry.size or 0 for _, entry in self.case.files if isinstance(entry, File)), default=0)
