@@ -45,6 +45,7 @@ class Transcript:
         self.sent = bytearray()  # the beginning of what the client said: its request
         self.sends = 0  # in so many pieces
         self._parts: list[_Part] = []
+        self._joins = True  # what comes is a part with what came before
         self._first: list[Event] = []
         self._last: list[Event] = []
         self._first.append(Event(begun or time.time(), "connect", "", 0))
@@ -79,10 +80,17 @@ class Transcript:
         """The client has closed the connection: it does so with every one, and only the picture shows it."""
         self._happen("close", "", 0)
 
-    def render(self) -> str:
-        """Lines of `> sent`, `< received`, `* event`; a part that is cut ends in a line that says how much is left."""
+    def parts(self) -> int:
+        """How many parts there are: what comes next begins another one."""
+        self._joins = False
+        return len(self._parts)
+
+    def render(self, begin: int = 0, end: int | None = None) -> str:
+        """Lines of `> sent`, `< received`, `* event`, of all parts or of those from `begin` to `end`; a part that is cut
+        ends in a line that says how much is left."""
         lines = []
-        for part in self._parts[:PARTS]:
+        parts = self._parts[begin:end]
+        for part in parts[:PARTS]:
             if part.mark == "*":
                 lines.append("* " + part.kept.decode())
                 continue
@@ -92,14 +100,15 @@ class Transcript:
                 lines.append(f"{part.mark} {show(line)[1:-1]}")
             if part.size > shown:
                 lines.append(f"{part.mark} [… {part.size:,} bytes in all, the rest is not shown]")
-        if len(self._parts) > PARTS:
-            lines.append(f"[… {len(self._parts) - PARTS} parts more, not shown]")
+        if len(parts) > PARTS:
+            lines.append(f"[… {len(parts) - PARTS} parts more, not shown]")
         return "\n".join(lines)
 
     def _add(self, mark: str, data: bytes, *, join: bool) -> None:
         """Write down `data`; with `join` it belongs to the part before if that went the same way."""
-        if not (join and self._parts and self._parts[-1].mark == mark):
+        if not (join and self._joins and self._parts and self._parts[-1].mark == mark):
             self._parts.append(_Part(mark))
+        self._joins = True
         part = self._parts[-1]
         part.size += len(data)
         part.kept += data[: max(0, SHOWN - len(part.kept))]

@@ -24,6 +24,7 @@ class Line:
     content: Content | None = None
     by_get: bool = False
     ahead: list[bytes] = field(default_factory=list)
+    told: int = 0  # parts of its transcript that belong to earlier steps
 
 
 def expect_end(bench: Bench, client: Client, reply: Reply, most: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import sys
 import time
@@ -24,6 +25,8 @@ from .write import step_text, to_text
 
 # Right servers of another design than the reference's: level-triggered and edge-triggered.
 OTHERS = tuple(PROJECT / "fixtures" / "submissions" / "good" / name for name in ("plain", "edge"))
+
+CONNECTIONS = 4  # of a step that a trace shows
 
 HOLDS, FAILS, WRONG_USAGE, CANNOT_WORK = range(4)  # exit codes (contract K8)
 
@@ -50,7 +53,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     replay.add_argument("--port", type=_port, metavar="N", help="a server that runs at this port of 127.0.0.1")
     replay.add_argument("--root", type=Path, metavar="DIR", help="the folder that the server at --port serves; the"
                         " case's files are made there, and removed")  # fmt: skip
-    replay.add_argument("--trace", action="store_true", help="print what went both ways")
+    replay.add_argument("--trace", action="store_true", help="print the steps, and what went both ways in each")
     replay.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts to FILE, a list")
     replay.set_defaults(run=_replay)
     exporting = commands.add_parser(
@@ -187,10 +190,22 @@ def report(path: Path, played: Played, server: str, lines: list[int], *, trace: 
     if played.failure:
         said += [f"  {clean(case.about)}", *_went_wrong(played, played.failure, lines)]
     if trace:
-        for number, transcript in enumerate(played.transcripts, 1):
-            said.append(f"  connection {number}")
-            said += [f"    {clean(line)}" for line in transcript.render().splitlines()]
+        said += _trace(played, lines)
     return "\n".join(said) + "\n"
+
+
+def _trace(played: Played, lines: list[int]) -> Iterator[str]:
+    """The steps that were done, and what went both ways in each: of a crowd, on its first connections."""
+    moments = itertools.groupby(played.moments, lambda moment: moment.step)
+    seen = {number: list(group) for number, group in moments}
+    last = len(played.case.steps) - 1 if played.step is None else played.step
+    for number, step in enumerate(played.case.steps[: last + 1]):
+        yield f"  line {lines[number]}: {clean(step_text(step))}"
+        for moment in seen.get(number, [])[:CONNECTIONS]:
+            text = moment.transcript.render(moment.begin, moment.end)
+            yield from (f"    {moment.client} {clean(line)}" for line in text.splitlines())
+        if left_out := len(seen.get(number, [])[CONNECTIONS:]):
+            yield f"    [… {left_out:,} connections more, not shown]"
 
 
 _WORDS = {Outcome.PASSED: "holds", Outcome.FAILED: "FAILS", Outcome.ERROR: "could not be judged"}

@@ -24,7 +24,7 @@ from .case import (
     ServerStep, Silence, Step, Wait, errno_of
 )  # fmt: skip
 from .contents import Longer, Watch, Zeros, file_behind
-from .played import Played
+from .played import Moment, Played
 from .proof import Delivered, expect_evidence
 from .target import Target
 from .write import step_text
@@ -77,11 +77,22 @@ class Player:
             except Failure as failure:
                 failure.reason = f"steps[{number}] ({step_text(step)}): {failure.reason}"
                 raise
+            finally:
+                played.moments += self._moments(number)
         played.step = None
         self.bench.wait_rest()  # what kills it may have come this very moment, and what the faults are to hit
         self.bench.expect_alive("all steps were done")
         if self.case.all_faults and not self.case.may_miss:
             self.bench.expect_delivered()
+
+    def _moments(self, step: int) -> Iterator[Moment]:
+        """What went both ways since the step before."""
+        for name, lines in self._clients.items():
+            for line in lines:
+                parts = line.client.transcript.parts()
+                if parts > line.told:
+                    yield Moment(step, name, line.client.transcript, line.told, parts)
+                    line.told = parts
 
     def lines(self) -> Iterator[Line]:
         """All connections, in the order of the clients."""

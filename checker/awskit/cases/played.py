@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..model import Failure, Outcome, Trouble
 from ..reply import Reply
@@ -12,6 +12,17 @@ from .case import Case
 
 
 _NUMBER = re.compile(r"[0-9][0-9,.]*")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What went both ways on one connection of a client during a step: these parts of its transcript."""
+
+    step: int
+    client: str
+    transcript: Transcript
+    begin: int
+    end: int
 
 
 @dataclass
@@ -24,6 +35,7 @@ class Played:
     trouble: Trouble | None = None
     step: int | None = None
     transcripts: tuple[Transcript, ...] = ()
+    moments: list[Moment] = field(default_factory=list)  # what went both ways, in the order of the steps
 
     @property
     def outcome(self) -> Outcome:
