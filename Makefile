@@ -203,12 +203,7 @@ coverage: | deps-unit deps-coverage ## lines and branches of src/ that the unit 
 SUBMISSION ?= .
 .PHONY: grade
 grade: | deps-grade ## grade SUBMISSION=folder-or-archive (the project itself); ARGS='--json FILE' and more
-ifneq ($(wildcard $(SUBMISSION)/defect.diff),)
-	$(Q)rm -rf build/sample && fixtures/submissions/unfold $(notdir $(SUBMISSION:/=)) build/sample
-	$(Q)$(PYTHON) checker/awscheck grade build/sample $(ARGS)
-else
 	$(Q)$(PYTHON) checker/awscheck grade $(SUBMISSION) $(ARGS)
-endif
 
 # --- care ------------------------------------------------------------------------------------------------------------
 

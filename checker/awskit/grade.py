@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from . import checks as _all_checks  # noqa: F401 (importing it fills the registry)
 from . import mechanism as _mechanism_checks  # noqa: F401
-from . import handed_in, lines, memory, procfs, submission
+from . import handed_in, lines, memory, procfs, samples, submission
 from .bench import Bench
 from .boxed import BoxedLauncher, Program
 from .builds import Builds
@@ -176,11 +176,11 @@ class Grader:
     # -- the checks ---------------------------------------------------------------------------------------------------
 
     def _build(self, verdict: Verdict) -> None:
-        folder = self.folder / "submission"
-        handed_in.take(self.path, folder)
+        folder, source = self.folder / "submission", samples.whole(self.path, self.folder / "whole")
+        handed_in.take(source, folder)
         self._program, self.build_log = submission.build(self.sandbox, folder)
         verdict.notes = submission.warnings(self.build_log)
-        self._builds = Builds(self.path, self.sandbox, self.folder, self._program)
+        self._builds = Builds(source, self.sandbox, self.folder, self._program)
 
     def _work(self, site: str) -> None:
         """Judge checks as long as there are any, on a document root of its own: files that one check changes, or that a

@@ -86,8 +86,8 @@ class Transcript:
         return len(self._parts)
 
     def render(self, begin: int = 0, end: int | None = None) -> str:
-        """Lines of `> sent`, `< received`, `* event`, of all parts or of those from `begin` to `end`; a part that is cut
-        ends in a line that says how much is left."""
+        """Lines of `> sent`, `< received`, `* event`, of all parts or of those from `begin` to `end`; where one is
+        cut, a line that says how much is left."""
         lines = []
         parts = self._parts[begin:end]
         for part in parts[:PARTS]:

@@ -12,14 +12,13 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import handed_in, procfs, submission
+from .. import handed_in, procfs, samples, submission
 from ..bench import Bench, wait_until
 from ..boxed import BoxedLauncher, Program, expect_free_port
 from ..evidence import STRACE
@@ -39,7 +38,6 @@ REFERENCE = PROJECT / "aws"
 HASTY_S = 2.0  # patience with a server that is known to be waited for in vain: 0.4 s of CPU time are a loop
 STILL_HASTY_S = 0.3  # of sleep: more than TCP takes, and than a kernel thread mostly does
 DYING_S = 0.5  # no verdict hangs on it: it only makes what is said of one that dies the same each time
-UNFOLD = PROJECT / "fixtures" / "submissions" / "unfold"
 
 
 class Unfit(Exception):
@@ -155,20 +153,9 @@ def boxed(server: Path | None, folder: Path) -> Iterator[BoxedTarget]:
         (place / "aws").chmod(0o755)
         program = Program(place, "aws")
     else:
-        handed_in.take(_unfolded(binary, folder), place)
+        handed_in.take(samples.whole(binary, folder / "whole"), place)
         program, _ = submission.build(sandbox, place)
     yield BoxedTarget("the reference" if server is None else str(server), sandbox, program, folder)
-
-
-def _unfolded(path: Path, folder: Path) -> Path:
-    """A sample that is kept as a change of another server is made whole."""
-    if not (path / "defect.diff").exists():
-        return path
-    whole = folder / "whole"
-    made = subprocess.run([UNFOLD, path.resolve().name, whole], capture_output=True, text=True, check=False)
-    if made.returncode:
-        raise Trouble(made.stderr.strip() or f"{path} cannot be unfolded")
-    return whole
 
 
 # -- at a port ---------------------------------------------------------------------------------------------------------
