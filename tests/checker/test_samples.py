@@ -18,8 +18,8 @@ def test_a_kept_sample_is_made_whole_and_no_other_folder(tmp_path: Path) -> None
 
 
 def test_it_is_graded_and_replayed_by_its_own_name(tmp_path: Path) -> None:
-    sample, out = SAMPLES / "defect" / "sendfile-once", tmp_path / "out"
-    done = awscheck("grade", sample, "--rubric", "full", "--only", "static.large_received", "--out", out, folder=tmp_path)
-    case = out / "cases" / "static.large_received.toml"
+    sample, check, out = SAMPLES / "defect" / "sendfile-once", "static.large_received", tmp_path / "out"
+    done = awscheck("grade", sample, "--rubric", "full", "--only", check, "--out", out, folder=tmp_path)
+    case = out / "cases" / f"{check}.toml"
     assert done.code == 1 and f"awscheck replay {case} --server {sample}" in done.text
     assert [awscheck("replay", case, "--server", sample).code, awscheck("replay", case).code] == [1, 0]
