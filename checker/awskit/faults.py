@@ -6,6 +6,9 @@
 question to the warden (checker/box/warden.c). So it works whatever the server is linked with, and the server can
 neither see nor reach who does it. All other calls run at full speed; one that is hit costs 10 us more.
 
+Several may be about the same calls; each counts them for itself. Of those that are due for one call a refusal wins, the
+first in order; if there is none, all cuts apply together.
+
 A fault says nothing where it did not hit anything: `Warden.delivered` counts, and a check asks for it.
 """
 
@@ -30,15 +33,18 @@ class Cut:
     `calls`: "receive" (read, readv, recv, recvfrom, recvmsg on a connection), "send" (write, writev, send, sendto,
     sendmsg on a connection), "sendfile", "aio": each read that io_submit accepts, of which the event then tells; or
     "submit": io_submit accepts so many reads of those that it is given.
-    `share`: "" (all), "half", "all-but-one". One byte at least is moved; O_DIRECT reads end at a block's edge."""
+    `share`: "" (all), "half", "all-but-one". One byte at least is moved; O_DIRECT reads end at a block's edge.
+    `first` and `every`: as for Refuse; by default each call."""
 
     calls: str
     most: int = 0
     share: str = ""
+    first: int = 1
+    every: int = 1
 
     def word(self) -> str:
         """As the C programs read it."""
-        return f"cut:{self.calls}:{self.most}:{self.share or 'all'}"
+        return f"cut:{self.calls}:{self.most}:{self.share or 'all'}:{self.first}:{self.every}"
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,13 @@ class Refuse:
 @dataclass(frozen=True)
 class HoldReads:
     """A disk that does not answer: io_submit accepts reads of files, and none completes until it is released. A read
-    that does not want to wait (RWF_NOWAIT) ends with -EAGAIN at once."""
+    that does not want to wait (RWF_NOWAIT) ends with -EAGAIN at once. `first`: reads before this one go through."""
+
+    first: int = 1
 
     def word(self) -> str:
         """As the C programs read it."""
-        return "hold"
+        return f"hold:{self.first}"
 
 
 Fault = Cut | Refuse | HoldReads

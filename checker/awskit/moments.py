@@ -73,7 +73,7 @@ def _of_fault(parts: list[str], at: float) -> Moment:
     if kind == "hold":
         call, text = "io_submit", "a disk that does not answer: reads are held"
     elif kind == "cut":
-        most, share = rest
+        most, share, _, _ = rest
         bound = f"at most {int(most):,} byte(s)" if most != "0" else f"{share.replace('-', ' ')} of what it could"
         text = f"takes at most {int(most):,} read(s)" if calls == "submit" else f"moves {bound}"
     elif kind == "refuse":

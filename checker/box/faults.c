@@ -3,6 +3,7 @@
  */
 #include "faults.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -24,25 +25,36 @@ static int look_up(const char *word, const char *const *table, size_t count)
     return -1;
 }
 
+/* What a word says, but for the names of calls and share. */
+static bool scan_fault(struct fault *fault, const char *word, char calls[16], char share[16])
+{
+    int end = 0;
+
+    *fault = (struct fault){.every = 1};
+    strcpy(share, "all");
+    if (sscanf(word, "refuse:%15[a-z]:%d:%u:%u%n", calls, &fault->error, &fault->first, &fault->every, &end) == 4) {
+        fault->kind = FAULT_REFUSE;
+    } else if (sscanf(word, "cut:%15[a-z]:%zu:%15[a-z-]:%u:%u%n", calls, &fault->most, share, &fault->first,
+                      &fault->every, &end) == 5) {
+        fault->kind = FAULT_CUT;
+    } else if (sscanf(word, "hold:%u%n", &fault->first, &end) == 1) {
+        fault->kind = FAULT_HOLD;
+        strcpy(calls, "aio");
+    } else if (sscanf(word, "contexts:%zu%n", &fault->most, &end) == 1) {
+        fault->kind = FAULT_CONTEXTS;
+        strcpy(calls, "setup");
+    }
+    return end > 0 && word[end] == '\0';
+}
+
 static bool read_fault(struct fault *fault, const char *word)
 {
     char calls[16], share[16];
-    int end = 0;
 
-    *fault = (struct fault){.kind = FAULT_HOLD, .calls = CALLS_AIO};
-    if (strcmp(word, "hold") == 0)
-        return true;
-    if (sscanf(word, "contexts:%zu%n", &fault->most, &end) == 1 && word[end] == '\0') {
-        fault->kind = FAULT_CONTEXTS;
-        fault->calls = CALLS_SETUP;
-        return true;
-    }
-    if (sscanf(word, "refuse:%15[a-z]:%d:%u:%u%n", calls, &fault->error, &fault->first, &fault->every, &end) == 4)
-        fault->kind = FAULT_REFUSE;
-    else if (sscanf(word, "cut:%15[a-z]:%zu:%15[a-z-]%n", calls, &fault->most, share, &end) == 3)
-        fault->kind = FAULT_CUT;
-    int found = word[end] == '\0' && end > 0 ? look_up(calls, names, sizeof names / sizeof *names) : -1;
-    int part = fault->kind == FAULT_CUT ? look_up(share, shares, sizeof shares / sizeof *shares) : SHARE_ALL;
+    if (!scan_fault(fault, word, calls, share))
+        return false;
+    int found = look_up(calls, names, sizeof names / sizeof *names);
+    int part = look_up(share, shares, sizeof shares / sizeof *shares);
     if (found < 0 || part < 0)
         return false;
     fault->calls = (enum calls)found;
@@ -108,12 +120,12 @@ bool faults_take_reads(const struct faults *faults)
     return false;
 }
 
-static bool faults_bound_contexts(const struct faults *faults)
+size_t faults_contexts(const struct faults *faults)
 {
     for (size_t i = 0; i < faults->count; i++)
         if (faults->list[i].kind == FAULT_CONTEXTS)
-            return true;
-    return false;
+            return faults->list[i].most;
+    return SIZE_MAX;
 }
 
 bool faults_concern(const struct faults *faults, long number)
@@ -126,19 +138,40 @@ bool faults_concern(const struct faults *faults, long number)
         if (calls != CALLS_OTHER && faults->list[i].calls == calls)
             return true;
     if (calls == CALLS_DESTROY)
-        return faults_bound_contexts(faults);
+        return faults_contexts(faults) < SIZE_MAX;
     return false;
 }
 
-struct fault *faults_find(struct faults *faults, enum fault_kind kind, enum calls calls)
+/* Count one call; whether it is one of those to hit. */
+static bool is_due(struct fault *fault)
 {
-    for (size_t i = 0; i < faults->count; i++)
-        if (faults->list[i].kind == kind && faults->list[i].calls == calls)
-            return &faults->list[i];
-    return NULL;
+    unsigned long number = ++fault->seen;
+
+    if (number <= fault->first || !fault->every)
+        return number == fault->first;
+    return (number - fault->first) % fault->every == 0;
 }
 
-size_t fault_cut(const struct fault *fault, size_t size)
+struct due faults_due(struct faults *faults, enum calls calls, bool blocks)
+{
+    struct due due = {.known = true};
+
+    for (size_t i = 0; i < faults->count; i++) {
+        struct fault *fault = &faults->list[i];
+        bool refuses = fault->kind == FAULT_REFUSE;
+        if (fault->calls != calls || (refuses && blocks && fault->error == EAGAIN) || !is_due(fault))
+            continue;
+        if (refuses && !due.refusal)
+            due.refusal = fault;
+        else if (fault->kind == FAULT_HOLD)
+            due.hold = fault;
+        else if (fault->kind == FAULT_CUT)
+            due.cuts |= UINT32_C(1) << i;
+    }
+    return due;
+}
+
+static size_t cut_by(const struct fault *fault, size_t size)
 {
     if (fault->share == SHARE_HALF)
         size = (size + 1) / 2;
@@ -147,11 +180,22 @@ size_t fault_cut(const struct fault *fault, size_t size)
     return fault->most && size > fault->most ? fault->most : size;
 }
 
-bool fault_refuses(struct fault *fault)
+size_t faults_cut(const struct faults *faults, uint32_t cuts, size_t size)
 {
-    unsigned long number = ++fault->seen;
+    size_t least = size;
 
-    if (number <= fault->first || !fault->every)
-        return number == fault->first;
-    return (number - fault->first) % fault->every == 0;
+    for (size_t i = 0; i < faults->count; i++) {
+        size_t part = cuts >> i & 1 ? cut_by(&faults->list[i], size) : size;
+        least = part < least ? part : least;
+    }
+    return least;
+}
+
+void faults_hit(struct faults *faults, uint32_t cuts, size_t size)
+{
+    size_t least = faults_cut(faults, cuts, size);
+
+    for (size_t i = 0; i < faults->count; i++)
+        if (least < size && cuts >> i & 1 && cut_by(&faults->list[i], size) == least)
+            faults->list[i].hits++;
 }

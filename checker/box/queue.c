@@ -81,13 +81,15 @@ static void drop_held(struct read *read)
 /* Take one control block over. 0, an errno as io_submit(2) gives it, or READ_IS_NONE: the kernel is to have it. */
 static int take(const struct call *call, uint64_t address, struct faults *faults)
 {
-    struct fault *hold = released ? NULL : faults_find(faults, FAULT_HOLD, CALLS_AIO);
     struct read *read;
     int error = read_make(call, address, &read);
 
     unfit |= error == READ_IS_NONE;
     if (error)
         return error;
+    struct due due = faults_due(faults, CALLS_AIO, false);
+    struct fault *hold = released ? NULL : due.hold;
+    read->cuts = due.cuts;
     if (hold && !(read->flags & RWF_NOWAIT)) {
         TAILQ_INSERT_TAIL(&held, read, link);
         held_count++;
@@ -109,19 +111,16 @@ static unsigned long held_of(const struct call *call)
     return count;
 }
 
-struct answer queue_submit(const struct call *call, struct faults *faults)
+struct answer queue_submit(const struct call *call, struct faults *faults, uint32_t cuts)
 {
-    struct fault *cut = faults_find(faults, FAULT_CUT, CALLS_SUBMIT);
     long count = (long)call->arguments[1];
     struct ring ring;
     uint64_t block;
 
     if (count <= 0 || !read_ring(call->process, call->arguments[0], &ring))
         return answer_run();
-    if (cut && fault_cut(cut, (size_t)count) < (size_t)count) {
-        count = (long)fault_cut(cut, (size_t)count);
-        cut->hits++;
-    }
+    faults_hit(faults, cuts, (size_t)count);
+    count = (long)faults_cut(faults, cuts, (size_t)count);
     for (long i = 0; i < count; i++) {
         int error = EFAULT;
         if (!read_ring(call->process, call->arguments[0], &ring) || held_count >= HELD_MAX ||

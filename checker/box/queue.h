@@ -18,8 +18,8 @@
 /* Whether something happened since the last time that calls which wait for the queue may have waited for. */
 bool queue_changed(void);
 
-/* io_submit(2), once it is not refused. */
-struct answer queue_submit(const struct call *call, struct faults *faults);
+/* io_submit(2), once it is not refused. `cuts`: those that are due for it. */
+struct answer queue_submit(const struct call *call, struct faults *faults, uint32_t cuts);
 
 /* io_getevents(2) and io_pgetevents(2). `expired`: it has waited as long as it wanted to. */
 struct answer queue_take(const struct call *call, bool expired);

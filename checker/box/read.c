@@ -138,15 +138,17 @@ static char *buffer_like(uint64_t address)
     return memory + address % PAGE;
 }
 
-/* How many bytes of a read that could bring `size` the cut lets through. */
-static size_t cut_read(struct fault *cut, int file, size_t size)
+/* How many bytes of a read that could bring `size` its cuts let through. */
+static size_t cut_read(const struct read *read, struct faults *faults, size_t size)
 {
-    size_t part = fault_cut(cut, size);
-    if (fcntl(file, F_GETFL) & O_DIRECT) { /* whoever reads by blocks goes on at a block's edge: so the kernel stops */
+    size_t part = faults_cut(faults, read->cuts, size);
+    if (fcntl(read->file, F_GETFL) &
+        O_DIRECT) { /* who reads by blocks goes on at a block's edge: so the kernel stops */
         part -= part % PAGE;
         part = part ? part : size < PAGE ? size : PAGE;
     }
-    cut->hits += part < size;
+    if (part < size)
+        faults_hit(faults, read->cuts, size);
     return part;
 }
 
@@ -188,14 +190,13 @@ static int64_t move(const struct read *read, size_t size)
 
 int64_t read_perform(const struct read *read, struct faults *faults)
 {
-    struct fault *cut = faults_find(faults, FAULT_CUT, CALLS_AIO);
     struct stat about;
     size_t size = read->size;
 
-    if (cut && size && fstat(read->file, &about) == 0 && about.st_size > read->offset) {
+    if (read->cuts && size && fstat(read->file, &about) == 0 && about.st_size > read->offset) {
         size_t rest = (size_t)(about.st_size - read->offset);
         size_t could = size < rest ? size : rest;
-        size_t part = cut_read(cut, read->file, could);
+        size_t part = cut_read(read, faults, could);
         size = part < could ? part : size; /* uncut, an O_DIRECT read of the last block keeps its whole length */
     }
     return move(read, size);

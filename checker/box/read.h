@@ -15,6 +15,7 @@ struct read {
     uint64_t context, block, data;
     int file, eventfd; /* ours; -1: none wanted */
     int flags;         /* RWF_NOWAIT and its like */
+    uint32_t cuts;     /* that are due for it: for who keeps it to say */
     off_t offset;
     size_t size;
     size_t count;

@@ -91,7 +91,7 @@ static struct answer not_ready(int fd, short events, bool blocks)
     return blocks ? answer_wait(target_keep(dup(fd)), events, -1) : answer_value(-EAGAIN);
 }
 
-static struct answer receive(const struct call *call, struct fault *cut, int fd)
+static struct answer receive(const struct call *call, struct faults *faults, uint32_t cuts, int fd)
 {
     struct request request;
     int available = 0;
@@ -100,7 +100,7 @@ static struct answer receive(const struct call *call, struct fault *cut, int fd)
         return answer_run();
     ioctl(fd, FIONREAD, &available);
     size_t could = smaller(request.size, available > 0 ? (size_t)available : 1);
-    size_t size = smaller(fault_cut(cut, could), ONCE_MAX);
+    size_t size = smaller(faults_cut(faults, cuts, could), ONCE_MAX);
     ssize_t got = recv(fd, buffer, size, (request.flags & MSG_PEEK) | MSG_DONTWAIT);
     if (got < 0 && errno == EAGAIN)
         return not_ready(fd, POLLIN, is_blocking(fd) && !(request.flags & MSG_DONTWAIT));
@@ -116,17 +116,18 @@ static struct answer receive(const struct call *call, struct fault *cut, int fd)
                      sizeof(socklen_t));
         target_write(call->process, request.message + offsetof(struct msghdr, msg_flags), &(int){0}, sizeof(int));
     }
-    cut->hits += got > 0 && (size_t)got < could;
+    if (got > 0 && (size_t)got < could)
+        faults_hit(faults, cuts, could);
     return answer_value(got);
 }
 
-static struct answer send_some(const struct call *call, struct fault *cut, int fd)
+static struct answer send_some(const struct call *call, struct faults *faults, uint32_t cuts, int fd)
 {
     struct request request;
 
     if (!read_request(call, &request) || request.flags & ~(MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL))
         return answer_run();
-    size_t size = smaller(fault_cut(cut, request.size), ONCE_MAX);
+    size_t size = smaller(faults_cut(faults, cuts, request.size), ONCE_MAX);
     ssize_t got = target_gather(call->process, request.pieces, request.count, buffer, size);
     if (got <= 0)
         return answer_value(-EFAULT);
@@ -139,11 +140,12 @@ static struct answer send_some(const struct call *call, struct fault *cut, int f
             target_break_pipe(call->process);
         return answer_value(-error);
     }
-    cut->hits += (size_t)sent == size && size < request.size;
+    if ((size_t)sent == size)
+        faults_hit(faults, cuts, request.size);
     return answer_value(sent);
 }
 
-static struct answer send_file(const struct call *call, struct fault *cut, int fd)
+static struct answer send_file(const struct call *call, struct faults *faults, uint32_t cuts, int fd)
 {
     uint64_t place = call->arguments[2], size = call->arguments[3];
     off_t offset = 0;
@@ -156,7 +158,7 @@ static struct answer send_file(const struct call *call, struct fault *cut, int f
     int file = target_descriptor(call->process, (int)call->arguments[1]);
     if (file < 0)
         return answer_value(file);
-    size_t part = smaller(fault_cut(cut, size), ONCE_MAX);
+    size_t part = smaller(faults_cut(faults, cuts, size), ONCE_MAX);
     ssize_t sent = sendfile(fd, file, place ? &offset : NULL, part);
     int error = errno;
     close(file);
@@ -167,51 +169,52 @@ static struct answer send_file(const struct call *call, struct fault *cut, int f
     }
     if (place)
         target_write(call->process, place, &offset, sizeof offset);
-    cut->hits += (size_t)sent == part && part < size;
+    if ((size_t)sent == part)
+        faults_hit(faults, cuts, size);
     return answer_value(sent);
 }
 
-/* The refusal that is due, if any. One that says "not ready" is believed only where a call may say so. */
-static bool refuse(const struct call *call, struct fault *fault, int fd, struct answer *answer)
+static struct answer refuse(const struct call *call, struct fault *refusal, int fd)
 {
-    if (!fault || (fault->error == EAGAIN && is_blocking(fd)) || !fault_refuses(fault))
-        return false;
-    fault->hits++;
-    *answer = answer_value(-fault->error);
-    if (fault->error == EAGAIN)
+    refusal->hits++;
+    if (refusal->error == EAGAIN)
         target_ready_again(call->process, (int)call->arguments[0], fd);
-    return true;
+    return answer_value(-refusal->error);
 }
 
-struct answer transfer(const struct call *call, struct faults *faults, bool again)
+/* A call on a connection, of which `fd` is our duplicate. */
+static struct answer transfer_on(const struct call *call, struct faults *faults, struct due *due, int fd)
 {
     enum calls calls = faults_calls(call->number);
-    struct fault *cut = faults_find(faults, FAULT_CUT, calls);
-    struct answer answer = answer_run();
-    int fd = target_descriptor(call->process, (int)call->arguments[0]);
 
+    if (!due->known)
+        *due = faults_due(faults, calls, is_blocking(fd));
+    if (due->refusal)
+        return refuse(call, due->refusal, fd);
+    if (!due->cuts)
+        return answer_run();
+    if (calls == CALLS_RECEIVE)
+        return receive(call, faults, due->cuts, fd);
+    return calls == CALLS_SEND ? send_some(call, faults, due->cuts, fd) : send_file(call, faults, due->cuts, fd);
+}
+
+struct answer transfer(const struct call *call, struct faults *faults, struct due *due)
+{
+    int fd = target_descriptor(call->process, (int)call->arguments[0]);
     if (fd < 0)
-        return answer;
-    if (is_connection(fd) && (again || !refuse(call, faults_find(faults, FAULT_REFUSE, calls), fd, &answer)) && cut) {
-        if (calls == CALLS_RECEIVE)
-            answer = receive(call, cut, fd);
-        else if (calls == CALLS_SEND)
-            answer = send_some(call, cut, fd);
-        else
-            answer = send_file(call, cut, fd);
-    }
+        return answer_run();
+    struct answer answer = is_connection(fd) ? transfer_on(call, faults, due, fd) : answer_run();
     close(fd);
     return answer;
 }
 
 struct answer transfer_accept(const struct call *call, struct faults *faults)
 {
-    struct answer answer = answer_run();
     int fd = target_descriptor(call->process, (int)call->arguments[0]);
-
     if (fd < 0)
-        return answer;
-    refuse(call, faults_find(faults, FAULT_REFUSE, CALLS_ACCEPT), fd, &answer);
+        return answer_run();
+    struct due due = faults_due(faults, CALLS_ACCEPT, is_blocking(fd));
+    struct answer answer = due.refusal ? refuse(call, due.refusal, fd) : answer_run();
     close(fd);
     return answer;
 }

@@ -44,6 +44,7 @@
 
 struct waiting {
     struct call call;
+    struct due due;
     int fd; /* -1: waits for the queue */
     short events;
     int64_t deadline_ns; /* -1: none */
@@ -74,24 +75,23 @@ static void reply(const struct call *call, struct answer answer)
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response); /* fails where the thread was killed meanwhile */
 }
 
-/* What is to become of a call. `again`: it has waited; `expired`: and that as long as it wanted to. */
-static struct answer decide(const struct call *call, bool again, bool expired)
+/* What is to become of a call. `due` is filled in when it is first asked about; `expired`: it has waited as long as it
+ * wanted to. */
+static struct answer decide(const struct call *call, struct due *due, bool expired)
 {
     enum calls calls = faults_calls(call->number);
-    struct fault *refusal = faults_find(&faults, FAULT_REFUSE, calls);
-    struct fault *bound = faults_find(&faults, FAULT_CONTEXTS, CALLS_SETUP);
     struct answer answer;
 
     switch (calls) {
     case CALLS_RECEIVE:
     case CALLS_SEND:
     case CALLS_SENDFILE:
-        return transfer(call, &faults, again);
+        return transfer(call, &faults, due);
     case CALLS_ACCEPT:
         return transfer_accept(call, &faults);
     case CALLS_DESTROY:
         answer = queue_destroy(call);
-        if (bound && answer.kind == ANSWER_RUN)
+        if (faults_contexts(&faults) < SIZE_MAX && answer.kind == ANSWER_RUN)
             contexts_destroy(call);
         return answer;
     case CALLS_SETUP:
@@ -102,22 +102,25 @@ static struct answer decide(const struct call *call, bool again, bool expired)
     case CALLS_OTHER:
         break;
     }
-    if (refusal && !again && fault_refuses(refusal)) {
-        refusal->hits++;
-        return answer_value(-refusal->error);
+    if (!due->known)
+        *due = faults_due(&faults, calls, false);
+    if (due->refusal) {
+        due->refusal->hits++;
+        return answer_value(-due->refusal->error);
     }
     if (calls == CALLS_SETUP)
-        return contexts_setup(call, bound ? bound->most : SIZE_MAX);
+        return contexts_setup(call, faults_contexts(&faults));
     if (calls == CALLS_SUBMIT && faults_take_reads(&faults))
-        return queue_submit(call, &faults);
+        return queue_submit(call, &faults, due->cuts);
     if (calls == CALLS_GETEVENTS && faults_take_reads(&faults))
         return queue_take(call, expired);
     return answer_run();
 }
 
-/* Answer a call, or put it among those that wait until `deadline_ns` (0: what the answer says). */
-static void settle(const struct call *call, struct answer answer, int64_t deadline_ns)
+/* Decide on a call, or put it among those that wait until `deadline_ns` (0: what the answer says). */
+static void settle(const struct call *call, struct due due, bool expired, int64_t deadline_ns)
 {
+    struct answer answer = decide(call, &due, expired);
     bool waits = answer.kind == ANSWER_WAIT && waiting_count < WAITING_MAX;
 
     if (!waits) {
@@ -128,7 +131,7 @@ static void settle(const struct call *call, struct answer answer, int64_t deadli
     }
     if (!deadline_ns)
         deadline_ns = answer.timeout_ns < 0 ? -1 : now_ns() + answer.timeout_ns;
-    waiting[waiting_count++] = (struct waiting){*call, answer.fd, answer.events, deadline_ns};
+    waiting[waiting_count++] = (struct waiting){*call, due, answer.fd, answer.events, deadline_ns};
 }
 
 static void take_call(void)
@@ -145,7 +148,7 @@ static void take_call(void)
         call.arguments[i] = notice.data.args[i];
     /* Still there: so it was its process that was found by the thread's number. */
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &call.id) == 0)
-        settle(&call, decide(&call, false, false), 0);
+        settle(&call, (struct due){0}, false, 0);
 }
 
 /* Look again at the calls that wait: at those for which `ready` says so, and at those that are over. */
@@ -169,7 +172,7 @@ static void look_again(const struct pollfd *polled, bool queue_moved)
         if (one->fd >= 0)
             close(one->fd);
         if (!gone)
-            settle(&one->call, decide(&one->call, true, expired), one->deadline_ns);
+            settle(&one->call, one->due, expired, one->deadline_ns);
     }
 }
 

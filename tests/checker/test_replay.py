@@ -148,6 +148,14 @@ def test_a_fault_that_hits_nothing_is_no_verdict(case: Path) -> None:
     assert done.code == 3 and "no fault reached the server" in done.text
 
 
+@pytest.mark.parametrize("before", ["", '{ refuse = "send", error = "EINTR", first = 1 }, '])
+def test_a_fault_hits_whatever_others_there_are_on_the_same_call(case: Path, before: str) -> None:
+    faults = f'faults = [{before}{{ refuse = "send", error = "EPIPE", first = 3 }}]'
+    case.write_text(CASE.replace("FAULTS", faults).replace('"twelve bytes"', "900000"))
+    done = awscheck("replay", case)
+    assert done.code == 1 and "it went wrong: steps[3]" in done.text, done.text
+
+
 def test_what_a_case_says_reaches_no_terminal_as_a_command(case: Path) -> None:
     case.write_text(case.read_text().replace('get = "/dynamic/b.txt"', r'send = "\u001b[2J##[error]\r\n\r\n"'))
     done = awscheck("replay", case, "--trace")
