@@ -9,7 +9,7 @@ neither see nor reach who does it. All other calls run at full speed; one that i
 Several may be about the same calls; each counts them for itself. Of those that are due for one call a refusal wins, the
 first in order; if there is none, all cuts apply together.
 
-A fault says nothing where it did not hit anything: `Warden.delivered` counts, and a check asks for it.
+A fault says nothing where it did not hit anything: `Warden.hits` counts, and a check asks for it.
 """
 
 from __future__ import annotations
@@ -104,9 +104,14 @@ class Warden:
         """Whether it has the server's calls in hand; waits until it has, or knows that it never will."""
         return self._receive() == "ready"
 
-    def delivered(self) -> int:
-        """How many calls were hit so far: cut, refused, or reads held."""
+    def hits(self) -> tuple[int, ...]:
+        """How many calls each fault has changed so far: cut, refused, or held. Of several cuts that were due for one
+        call only those count that left no more than all of them did."""
         return self._ask("report")[0]
+
+    def delivered(self) -> int:
+        """How many hits there were so far in all."""
+        return sum(self.hits())
 
     def held(self) -> int:
         """How many reads are held."""
@@ -125,24 +130,25 @@ class Warden:
         self._process.kill()
         self._process.wait()
 
-    def _ask(self, command: str) -> tuple[int, int]:
-        """Send it; the numbers of calls hit and of reads held."""
+    def _ask(self, command: str) -> tuple[tuple[int, ...], int]:
+        """Send it; the numbers of calls that each fault has hit, and of reads held."""
         with self._lock:
             try:
                 self._control.send(command.encode())
             except OSError as error:
                 raise Trouble(f"the warden has ended: {error}") from error
             said = self._receive().split()
-        if len(said) != 3:
+        if len(said) < 2:
             raise Trouble("the warden has ended")
-        if said[2] == "refused":
+        held, fit, *hits = said
+        if fit == "refused":
             raise Trouble("this machine does not let the checker reach into the server's process")
-        if said[2] == "unfit":
+        if fit == "unfit":
             raise Trouble("the server uses its AIO queue for other than reads of files: they cannot be held or cut")
-        return int(said[0]), int(said[1])
+        return tuple(map(int, hits)), int(held)
 
     def _receive(self) -> str:
         try:
-            return self._control.recv(256).decode()
+            return self._control.recv(4096).decode()
         except OSError as error:
             raise Trouble(f"the warden does not answer: {error}") from error

@@ -142,8 +142,8 @@ static char *buffer_like(uint64_t address)
 static size_t cut_read(const struct read *read, struct faults *faults, size_t size)
 {
     size_t part = faults_cut(faults, read->cuts, size);
-    if (fcntl(read->file, F_GETFL) &
-        O_DIRECT) { /* who reads by blocks goes on at a block's edge: so the kernel stops */
+    if (fcntl(read->file, F_GETFL) & O_DIRECT) {
+        /* Whoever reads by blocks goes on at a block's edge: so the kernel stops there. */
         part -= part % PAGE;
         part = part ? part : size < PAGE ? size : PAGE;
     }

@@ -6,9 +6,11 @@
  *     the checker  <-- CONTROL -->  the warden  <-- the filter's listener --  the server in the box
  *
  * GATE brings the listener (enter.c). On CONTROL, one packet each way: "ready" or "trouble: …" at first, then for each
- *     report                           "HITS HELD" and "fit"; or "unfit", as the target uses its queue for other than
- *                                      reads, or "refused", as the machine does not let us reach the target
+ *     report                           "HELD FIT HITS…": how many reads are held; "fit", or "unfit", as the target uses
+ *                                      its queue for other than reads, or "refused", as the machine does not let us
+ *                                      reach the target; and of each FAULT but contexts how many calls it has hit
  *     release COUNT ERROR LAST_FIRST   complete COUNT of the reads held, -1: all and all to come; the same answer
+ *
  * Ends when the checker closes CONTROL or is gone. Without a warden the kernel answers ENOSYS in its place.
  */
 #include <errno.h>
@@ -176,25 +178,32 @@ static void look_again(const struct pollfd *polled, bool queue_moved)
     }
 }
 
+/* Tell the checker what came of the faults so far; false when it is gone. */
+static bool report(int control)
+{
+    char text[64 + FAULTS_MAX * 21];   /* 21: a space and 64 bits */
+    unsigned long held = queue_held(); /* first: it reaches the target, and may be refused */
+    const char *fit = target_refused() ? "refused" : queue_unfit() ? "unfit" : "fit";
+    int size = snprintf(text, sizeof text, "%lu %s", held, fit);
+
+    for (size_t i = 0; i < faults.count; i++)
+        if (faults.list[i].kind != FAULT_CONTEXTS)
+            size += snprintf(text + size, sizeof text - (size_t)size, " %lu", faults.list[i].hits);
+    return send(control, text, (size_t)size, MSG_NOSIGNAL) == size;
+}
+
 /* What the checker asks for; false when it is gone. */
 static bool obey(int control)
 {
     char text[128] = "";
-    unsigned long hits = 0;
     long count;
     int error, last_first;
-    ssize_t size = recv(control, text, sizeof text - 1, 0);
 
-    if (size <= 0)
+    if (recv(control, text, sizeof text - 1, 0) <= 0)
         return false;
     if (sscanf(text, "release %ld %d %d", &count, &error, &last_first) == 3)
         queue_release(&faults, count < 0 ? 0 : (unsigned long)count, count < 0, error, last_first != 0);
-    for (size_t i = 0; i < faults.count; i++)
-        hits += faults.list[i].hits;
-    unsigned long held = queue_held();
-    const char *fit = target_refused() ? "refused" : queue_unfit() ? "unfit" : "fit";
-    size = snprintf(text, sizeof text, "%lu %lu %s", hits, held, fit);
-    return send(control, text, (size_t)size, MSG_NOSIGNAL) == size;
+    return report(control);
 }
 
 /* How long nothing but a descriptor can bring news: until the first deadline of a call that waits, -1: for ever. */

@@ -78,9 +78,14 @@ def counts(bench: Bench) -> None:
     with bench.start(faults=(Cut("sendfile", 2000),)) as hit:
         hit.expect_file(hit.get(static), static)
         expect(hit.faults.delivered(), SIZE // 2000, "sendfiles that were cut")
+    several = (Cut("sendfile", 2000), Refuse("accept", errno.EINTR, 9), Cut("sendfile", 3000), Cut("sendfile", 2000))
+    with bench.start(faults=several) as hit:
+        hit.expect_file(hit.get(static), static)
+        expect(hit.faults.hits(), (SIZE // 2000, 0, 0, SIZE // 2000), "calls that each of several faults hit")
     with bench.start(faults=(Cut("aio", 7),)) as hit:
         hit.expect_file(hit.get(static), static)
-        expect(hit.faults.delivered(), 0, "reads that were cut")
+        expect(hit.faults.hits(), (0,), "reads that were cut")
+        expect(hit.faults.delivered(), 0, "calls that were hit")
         try:
             hit.expect_delivered()
         except Trouble:

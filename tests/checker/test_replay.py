@@ -145,7 +145,42 @@ def test_what_cannot_be_read_or_written_is_said_before_anything_runs(case: Path,
 def test_a_fault_that_hits_nothing_is_no_verdict(case: Path) -> None:
     case.write_text(CASE.replace("FAULTS", 'faults = [{ refuse = "send", error = "EINTR", first = 1000000 }]'))
     done = awscheck("replay", case)
-    assert done.code == 3 and "no fault reached the server" in done.text
+    assert done.code == 3 and 'error = "EINTR", first = 1000000 } hit nothing' in done.text
+
+
+COUNTED = '{ cut = "send", share = "half" }'
+MISSED = '{ refuse = "sendfile", error = "EPIPE", first = 100000 }'
+
+
+@pytest.mark.parametrize(
+    ("faults", "missed"),
+    [
+        (f"faults = [{COUNTED}, {MISSED}]", MISSED),
+        (f"faults = [{MISSED}, {COUNTED}]", MISSED),
+        (f'fault_set = "course"\nfaults = [{MISSED}]', MISSED),
+        (f'fault_set = "course"\nfaults = [{COUNTED}]', ""),
+        (f"may_miss = true\nfaults = [{MISSED}, {COUNTED}]", ""),
+        ('faults = [{ cut = "send", most = 7 }, { cut = "send", most = 9 }]', '{ cut = "send", most = 9 }'),
+        # The tightest is not always the same one; as many faults as may be.
+        ('faults = [{ cut = "receive", most = 30 }, { cut = "receive", share = "half" }]', ""),
+        (f'faults = [{", ".join([COUNTED] * 16)}]', ""),
+    ],
+)
+def test_every_fault_must_have_hit_something(case: Path, faults: str, missed: str) -> None:
+    case.write_text(CASE.replace("FAULTS", faults))
+    done = awscheck("replay", case)
+    assert done.code == (3 if missed else 0), done.text
+    assert not missed or ("could not be judged" in done.text and f"the fault {missed} hit nothing" in done.text)
+
+
+def test_a_set_of_faults_has_hit_when_one_of_them_has(case: Path) -> None:
+    """The set cuts sendfile, too, which nobody needs for a dynamic file."""
+    text = CASE.replace("FAULTS", 'fault_set = "course"').replace("/static/", "/dynamic/")
+    case.write_text(text)
+    assert awscheck("replay", case).code == 0
+    one = 'faults = [{ cut = "receive", most = 20 }, { cut = "sendfile", share = "half" }]'
+    case.write_text(text.replace('fault_set = "course"', one))
+    assert awscheck("replay", case).code == 3
 
 
 @pytest.mark.parametrize("before", ["", '{ refuse = "send", error = "EINTR", first = 1 }, '])

@@ -101,7 +101,7 @@ def _waits_for_the_fault(played: Played) -> bool:
 
 
 class _Counting(Target):
-    """The same server; `hits` says how many of its calls the fault has hit."""
+    """The same server; `hits` says how many of its calls each fault has hit at least."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -114,7 +114,7 @@ class _Counting(Target):
             try:
                 yield bench, witness
             finally:
-                self.hits = bench.faults.delivered()
+                self.hits = min(bench.faults.hits())
 
 
 def failure_of(judged: Judged) -> Failure:

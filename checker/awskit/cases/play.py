@@ -16,7 +16,7 @@ from typing import Any
 from .. import procfs
 from ..bench import Bench, request_bytes
 from ..client import Client
-from ..model import Failure
+from ..model import Failure, Trouble
 from ..tree import Content
 from .answers import Line, expect_end, expect_none_of, judge, judge_head
 from .case import (
@@ -24,13 +24,15 @@ from .case import (
     ServerStep, Silence, Step, Wait, errno_of
 )  # fmt: skip
 from .contents import Longer, Watch, Zeros, file_behind
+from .kinds import write_fields
 from .played import Moment, Played
 from .proof import Delivered, expect_evidence
 from .target import Target
-from .write import step_text
+from .write import inline, step_text
 
 CLOSE_WAIT = 0x08  # of include/net/tcp_states.h: the client has closed, the server has not
 SHORT = 64 * 1024  # bytes of an answer that is no file: the text of a 404
+_MISSED = "the server made no call that it could change (if a right server need not, say may_miss = true)"
 LOOKS = 8  # a figure that stays for so many looks has settled
 
 
@@ -83,7 +85,18 @@ class Player:
         self.bench.wait_rest()  # what kills it may have come this very moment, and what the faults are to hit
         self.bench.expect_alive("all steps were done")
         if self.case.all_faults and not self.case.may_miss:
-            self.bench.expect_delivered()
+            self._expect_hits()
+
+    def _expect_hits(self) -> None:
+        """Trouble if a fault of the case has changed no call: what the server did then says nothing of it. Of a set one
+        is enough: it is for servers of any design."""
+        hits = self.bench.faults.hits()
+        of_set = len(self.case.all_faults) - len(self.case.faults)
+        if of_set and not any(hits[:of_set]):
+            raise Trouble(f"no fault of the set {self.case.fault_set} hit anything: {_MISSED}")
+        for fault, count in zip(self.case.faults, hits[of_set:], strict=True):
+            if not count:
+                raise Trouble(f"the fault {inline(write_fields(fault))} hit nothing: {_MISSED}")
 
     def _moments(self, step: int) -> Iterator[Moment]:
         """What went both ways since the step before."""
