@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from .model import Trouble
 from .programs import program
 
+CONNECTIONS = 1000  # that are numbered (CONNECTIONS_MAX of checker/box/transfer.c)
 CONTROL_SECONDS = 30.0  # for an answer of the warden (20 us measured): bounds a machine that hangs
 
 
@@ -34,17 +35,18 @@ class Cut:
     sendmsg on a connection), "sendfile", "aio": each read that io_submit accepts, of which the event then tells; or
     "submit": io_submit accepts so many reads of those that it is given.
     `share`: "" (all), "half", "all-but-one". One byte at least is moved; O_DIRECT reads end at a block's edge.
-    `first` and `every`: as for Refuse; by default each call."""
+    `first`, `every` and `connection`: as for Refuse; by default each call."""
 
     calls: str
     most: int = 0
     share: str = ""
     first: int = 1
     every: int = 1
+    connection: int = 0
 
     def word(self) -> str:
         """As the C programs read it."""
-        return f"cut:{self.calls}:{self.most}:{self.share or 'all'}:{self.first}:{self.every}"
+        return f"cut:{self.calls}:{self.most}:{self.share or 'all'}:{self.first}:{self.every}:{self.connection}"
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,19 @@ class Refuse:
 
     `calls`: as for Cut, without "aio"; "accept", "setup" (io_setup), "submit" (io_submit), "wait" (epoll_wait and its
     like), "getevents".
+    `connection`: only calls on this one count, of those of receive, send and sendfile (0: on any). They are numbered
+    from 1, in the order in which the server first makes a call on each that any of its faults is about.
     EAGAIN is given only where a descriptor is non-blocking, and epoll then reports again that it is ready."""
 
     calls: str
     error: int
     first: int = 1
     every: int = 0
+    connection: int = 0
 
     def word(self) -> str:
         """As the C programs read it."""
-        return f"refuse:{self.calls}:{self.error}:{self.first}:{self.every}"
+        return f"refuse:{self.calls}:{self.error}:{self.first}:{self.every}:{self.connection}"
 
 
 @dataclass(frozen=True)

@@ -71,16 +71,27 @@ def _of_fault(parts: list[str], at: float) -> Moment:
     kind, calls, rest = parts[0], parts[1] if len(parts) > 1 else "", parts[2:]
     call, text, result = _FAULTS.get(calls, calls), "", ""
     if kind == "hold":
-        call, text = "io_submit", "a disk that does not answer: reads are held"
+        late = "reads" if calls == "1" else f"reads from the {calls}. on"
+        call, text = "io_submit", f"a disk that does not answer: {late} are held"
     elif kind == "cut":
-        most, share, _, _ = rest
+        most, share, *which = rest
         bound = f"at most {int(most):,} byte(s)" if most != "0" else f"{share.replace('-', ' ')} of what it could"
         text = f"takes at most {int(most):,} read(s)" if calls == "submit" else f"moves {bound}"
+        text = f"{_which(*which)} {text}".lstrip()
     elif kind == "refuse":
-        error, first, every = rest
+        error, *which = rest
         result = _ERRNO.get(error, error)
-        text = f"call {first} is refused" + (f", and 1 in {every} after it" if every != "0" else "")
+        text = f"{_which(*which)} is refused".lstrip()
     return Moment(at, "fault", call, text, result, 0, "", False)
+
+
+def _which(first: str, every: str, connection: str) -> str:
+    """Which calls a fault hits, "" if it is each."""
+    on = f" on connection {connection}" if connection != "0" else ""
+    if first == every == "1":
+        return f"each{on}" if on else ""
+    again = {"0": "", "1": ", and each after it,"}.get(every, f", and 1 in {every} after it,")
+    return f"call {first}{again}{on}"
 
 
 def short(text: str) -> str:

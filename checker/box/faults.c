@@ -25,37 +25,33 @@ static int look_up(const char *word, const char *const *table, size_t count)
     return -1;
 }
 
-/* What a word says, but for the names of calls and share. */
-static bool scan_fault(struct fault *fault, const char *word, char calls[16], char share[16])
+/* Which calls a fault of this kind is about, or -1; only some kinds name them. */
+static int find_calls(enum fault_kind kind, const char *name)
 {
-    int end = 0;
-
-    *fault = (struct fault){.every = 1};
-    strcpy(share, "all");
-    if (sscanf(word, "refuse:%15[a-z]:%d:%u:%u%n", calls, &fault->error, &fault->first, &fault->every, &end) == 4) {
-        fault->kind = FAULT_REFUSE;
-    } else if (sscanf(word, "cut:%15[a-z]:%zu:%15[a-z-]:%u:%u%n", calls, &fault->most, share, &fault->first,
-                      &fault->every, &end) == 5) {
-        fault->kind = FAULT_CUT;
-    } else if (sscanf(word, "hold:%u%n", &fault->first, &end) == 1) {
-        fault->kind = FAULT_HOLD;
-        strcpy(calls, "aio");
-    } else if (sscanf(word, "contexts:%zu%n", &fault->most, &end) == 1) {
-        fault->kind = FAULT_CONTEXTS;
-        strcpy(calls, "setup");
-    }
-    return end > 0 && word[end] == '\0';
+    if (kind == FAULT_HOLD)
+        return CALLS_AIO;
+    return kind == FAULT_CONTEXTS ? CALLS_SETUP : look_up(name, names, sizeof names / sizeof *names);
 }
 
 static bool read_fault(struct fault *fault, const char *word)
 {
-    char calls[16], share[16];
+    char calls[16] = "", share[16] = "all";
+    int end = 0;
 
-    if (!scan_fault(fault, word, calls, share))
-        return false;
-    int found = look_up(calls, names, sizeof names / sizeof *names);
+    *fault = (struct fault){.every = 1};
+    if (sscanf(word, "cut:%15[a-z]:%zu:%15[a-z-]:%u:%u:%u%n", calls, &fault->most, share, &fault->first, &fault->every,
+               &fault->connection, &end) == 6)
+        fault->kind = FAULT_CUT;
+    else if (sscanf(word, "refuse:%15[a-z]:%d:%u:%u:%u%n", calls, &fault->error, &fault->first, &fault->every,
+                    &fault->connection, &end) == 5)
+        fault->kind = FAULT_REFUSE;
+    else if (sscanf(word, "hold:%u%n", &fault->first, &end) == 1)
+        fault->kind = FAULT_HOLD;
+    else if (sscanf(word, "contexts:%zu%n", &fault->most, &end) == 1)
+        fault->kind = FAULT_CONTEXTS;
+    int found = find_calls(fault->kind, calls);
     int part = look_up(share, shares, sizeof shares / sizeof *shares);
-    if (found < 0 || part < 0)
+    if (end == 0 || word[end] != '\0' || found < 0 || part < 0)
         return false;
     fault->calls = (enum calls)found;
     fault->share = (enum share)part;
@@ -152,21 +148,28 @@ static bool is_due(struct fault *fault)
     return (number - fault->first) % fault->every == 0;
 }
 
-struct due faults_due(struct faults *faults, enum calls calls, bool blocks)
+/* Whether the fault is about this call. */
+static bool concerns(const struct fault *fault, enum calls calls, unsigned connection, bool blocks)
+{
+    if (fault->kind == FAULT_REFUSE && fault->error == EAGAIN && blocks)
+        return false;
+    return fault->calls == calls && (!fault->connection || fault->connection == connection);
+}
+
+struct due faults_due(struct faults *faults, enum calls calls, unsigned connection, bool blocks)
 {
     struct due due = {.known = true};
 
     for (size_t i = 0; i < faults->count; i++) {
         struct fault *fault = &faults->list[i];
-        bool refuses = fault->kind == FAULT_REFUSE;
-        if (fault->calls != calls || (refuses && blocks && fault->error == EAGAIN) || !is_due(fault))
+        if (!concerns(fault, calls, connection, blocks) || !is_due(fault))
             continue;
-        if (refuses && !due.refusal)
-            due.refusal = fault;
+        if (fault->kind == FAULT_CUT)
+            due.cuts |= UINT32_C(1) << i;
         else if (fault->kind == FAULT_HOLD)
             due.hold = fault;
-        else if (fault->kind == FAULT_CUT)
-            due.cuts |= UINT32_C(1) << i;
+        else if (fault->kind == FAULT_REFUSE && !due.refusal)
+            due.refusal = fault;
     }
     return due;
 }

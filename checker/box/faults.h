@@ -8,7 +8,9 @@
  *   contexts:MOST                 no fault but a bound: io_setup(2) for MOST requests in all, then -EAGAIN
  *
  * CALLS: receive, send, sendfile, accept, submit, wait, getevents, setup; to be cut also aio. SHARE: all, half,
- * all-but-one. WHICH: FIRST:EVERY, the FIRST-th call (from 1) and every EVERY-th after it (0: none).
+ * all-but-one. WHICH: FIRST:EVERY:CONNECTION, the FIRST-th call (from 1) and every EVERY-th after it (0: none), of
+ * those on this CONNECTION (0: of all). Connections are numbered from 1, in the order in which the target first makes a
+ * receive, a send or a sendfile on each that the warden is asked about.
  *
  * Each fault counts the calls that it concerns for itself. Several may be due for one call: then the first refusal
  * wins; if there is none, all cuts apply together.
@@ -44,7 +46,7 @@ struct fault {
     size_t most;
     enum share share;
     int error;
-    unsigned first, every;
+    unsigned first, every, connection;
     unsigned long seen; /* calls that it concerns so far */
     unsigned long hits; /* those among them that it changed */
 };
@@ -73,8 +75,9 @@ struct due {
     uint32_t cuts;         /* a bit each, by their places in the list */
 };
 
-/* Count one call, and say what is due for it. `blocks`: it may not be told that something is not ready. */
-struct due faults_due(struct faults *faults, enum calls calls, bool blocks);
+/* Count one call, and say what is due for it. `connection`: its number; 0: it has none. `blocks`: it may not be told
+ * that something is not ready. */
+struct due faults_due(struct faults *faults, enum calls calls, unsigned connection, bool blocks);
 
 /* Whether reads by Linux AIO are the warden's: held back, or cut. */
 bool faults_take_reads(const struct faults *faults);

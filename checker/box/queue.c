@@ -87,7 +87,7 @@ static int take(const struct call *call, uint64_t address, struct faults *faults
     unfit |= error == READ_IS_NONE;
     if (error)
         return error;
-    struct due due = faults_due(faults, CALLS_AIO, false);
+    struct due due = faults_due(faults, CALLS_AIO, 0, false);
     struct fault *hold = released ? NULL : due.hold;
     read->cuts = due.cuts;
     if (hold && !(read->flags & RWF_NOWAIT)) {

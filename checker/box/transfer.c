@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define ONCE_MAX (1 << 20) /* bytes moved in one call: more than a socket takes at once */
+#define CONNECTIONS_MAX 1000
 
 static char buffer[ONCE_MAX];
 
@@ -78,6 +79,25 @@ static bool is_connection(int fd)
            (domain == AF_INET || domain == AF_INET6) &&
            getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &(socklen_t){sizeof kind}) == 0 && kind == SOCK_STREAM &&
            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &(socklen_t){sizeof listens}) == 0 && !listens;
+}
+
+/* The number of a connection: all first calls on one come through here. 0: it is past those that have one. The kernel
+ * names each socket differently (socket(7), SO_COOKIE), also one whose descriptor has had another. */
+static unsigned number_of(int fd)
+{
+    static uint64_t known[CONNECTIONS_MAX];
+    static unsigned count;
+    uint64_t cookie = 0;
+    unsigned at = 0;
+
+    getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &(socklen_t){sizeof cookie});
+    while (at < count && known[at] != cookie)
+        at++;
+    if (at == CONNECTIONS_MAX)
+        return 0;
+    if (at == count)
+        known[count++] = cookie;
+    return at + 1;
 }
 
 static bool is_blocking(int fd)
@@ -188,7 +208,7 @@ static struct answer transfer_on(const struct call *call, struct faults *faults,
     enum calls calls = faults_calls(call->number);
 
     if (!due->known)
-        *due = faults_due(faults, calls, is_blocking(fd));
+        *due = faults_due(faults, calls, number_of(fd), is_blocking(fd));
     if (due->refusal)
         return refuse(call, due->refusal, fd);
     if (!due->cuts)
@@ -213,7 +233,7 @@ struct answer transfer_accept(const struct call *call, struct faults *faults)
     int fd = target_descriptor(call->process, (int)call->arguments[0]);
     if (fd < 0)
         return answer_run();
-    struct due due = faults_due(faults, CALLS_ACCEPT, is_blocking(fd));
+    struct due due = faults_due(faults, CALLS_ACCEPT, 0, is_blocking(fd));
     struct answer answer = due.refusal ? refuse(call, due.refusal, fd) : answer_run();
     close(fd);
     return answer;

@@ -105,7 +105,7 @@ static struct answer decide(const struct call *call, struct due *due, bool expir
         break;
     }
     if (!due->known)
-        *due = faults_due(&faults, calls, false);
+        *due = faults_due(&faults, calls, 0, false);
     if (due->refusal) {
         due->refusal->hits++;
         return answer_value(-due->refusal->error);

@@ -93,6 +93,40 @@ def counts(bench: Bench) -> None:
         raise Failure("a fault that hit nothing was taken for one that did")
 
 
+def chooses(bench: Bench) -> None:
+    """Only the calls that are named are hit, on the connection that is named; a connection's end comes as ever."""
+    files = bench.tree.pair("file.dat", SIZE)
+    static, request = files["static"], request_bytes(files["static"])
+    with bench.start(faults=(Cut("receive", 8), Cut("receive", 1, first=3, every=2))) as hit:
+        hit.expect_file(hit.get(static), static)
+        expect(hit.faults.hits(), _shorter(len(request)), "receives that each of two cuts made shorter")
+    with bench.start(faults=(Cut("receive", 8), Cut("receive", 2, first=2, every=0))) as hit:
+        hit.expect_file(hit.get(static), static)
+        expect(hit.faults.hits()[1], 1, "receives that were cut once")
+    broken = Refuse("sendfile", errno.EPIPE, connection=2)
+    with bench.start(faults=(Cut("receive", 1, connection=3), broken)) as hit:
+        hit.expect_file(hit.get(static), static)
+        expect(hit.get(static).length, 0, "bytes of a body that could not be sent")
+        for _ in range(2):
+            hit.expect_file(hit.get(static), static)
+        expect(hit.faults.hits(), (len(request) - 1, 1), "calls that were hit, on the third connection and the second")
+    with bench.start(faults=(Cut("sendfile", 2000, connection=2), Cut("sendfile", 1000, first=2, connection=2))) as hit:
+        for _ in range(3):
+            hit.expect_file(hit.get(static), static)
+        expect(hit.faults.hits(), (1, (SIZE - 2000) // 1000), "sendfiles that were cut on the second connection")
+
+
+def _shorter(left: int) -> tuple[int, int]:
+    """How many of the receives for so many bytes get 8 of more, and, the third and each second after it, 1 of more."""
+    eights = ones = number = 0
+    while left:
+        number += 1
+        one = number >= 3 and number % 2 == 1
+        ones, eights = ones + (one and left > 1), eights + (not one and left > 8)
+        left -= 1 if one else min(left, 8)
+    return eights, ones
+
+
 def holds(bench: Bench) -> None:
     """Reads are held while all else goes on; each is released as it is told."""
     target = bench.tree.pair("file.dat", SIZE)
@@ -111,6 +145,13 @@ def holds(bench: Bench) -> None:
         held.expect_file(held.read(clients[2], target["dynamic"]), target["dynamic"])
         held.expect_file(held.get(target["dynamic"]), target["dynamic"])
         expect(held.faults.held(), 0, "held after holding is over")
+    with bench.start(faults=(HoldReads(first=2),)) as held, held.connect() as client:
+        held.expect_file(held.get(target["dynamic"]), target["dynamic"])
+        expect((held.faults.held(), held.faults.hits()), (0, (0,)), "held of the first read")
+        client.send(request_bytes(target["dynamic"]))
+        wait_until(lambda: held.faults.held() == 1, 10, "the second read is held")
+        held.faults.release()
+        held.expect_file(held.read(client, target["dynamic"]), target["dynamic"])
 
 
 def ends(bench: Bench) -> None:
@@ -224,7 +265,7 @@ def _run_probe(bench: Bench, faults: tuple[Fault, ...], *arguments: str) -> str:
 
 
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
-    function.__name__: function for function in (serves, counts, holds, ends, breaks, probes, waits, hides)
+    function.__name__: function for function in (serves, counts, chooses, holds, ends, breaks, probes, waits, hides)
 }
 
 

@@ -75,8 +75,16 @@ def test_a_case_of_which_nothing_would_be_left_is_refused(name: str) -> None:
 
 def test_what_is_left_out_is_said() -> None:
     text = (BUGS / "D08-slow-static-reader-blocks.toml").read_text()
-    text = text.replace("steps = [", 'faults = [{ cut = "sendfile", share = "half" }]\nsteps = [', 1)
-    assert "Left out, because only the checker can do it: each sendfile moves half." in export(parse(text, "a.toml"))
+    faults = """faults = [
+        { cut = "sendfile", share = "half" },
+        { cut = "send", most = 7, first = 3, every = 2, connection = 4 },
+        { refuse = "accept", error = "EINTR" },
+    ]
+    """
+    exported = export(parse(text.replace("steps = [", f"{faults}steps = [", 1), "a.toml"))
+    for told in ("each sendfile moves half", "the 3. send, and every 2. after it, on connection 4 moves 7 at most",
+                 "the 1. accept fails with EINTR"):  # fmt: skip
+        assert f"Left out, because only the checker can do it: {told}." in exported
 
 
 HOSTILE = r'''

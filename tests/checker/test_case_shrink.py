@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from awskit.cases import shrink, smaller
-from awskit.cases.case import Answer, Case, Connect, Get, Receive, Send, Silence
+from awskit.cases.case import Answer, Case, Connect, Cut, Get, Hold, Receive, Refuse, Send, Silence
 from awskit.cases.play import Played
 from awskit.cases.read import parse, read
 from awskit.model import Failure
@@ -81,6 +81,23 @@ def test_what_is_sent_loses_lines_and_runs_of_bytes_and_its_pieces_stay_where_th
     assert Send(data=step.data, split=()) in made and Send(data=step.data, split=(5, 27)) in made
     assert Send(data=step.data[:14], split=(5,)) in made  # without its second half
     assert all(len(one.data) + len(one.split) < len(step.data) + len(step.split) for one in made)
+
+
+def test_which_calls_a_fault_hits_goes_where_it_does_not_matter() -> None:
+    faults = (Cut("send", 7, first=3, every=0, connection=2), Refuse("accept", "EINTR", every=2), Hold("reads", 2))
+    case = Case(title="a", about="b", rule="S4", steps=(Get(target="/x"),), faults=faults)
+    made = {words: [one for one, before in zip(made.faults, faults) if one != before]
+            for words, made in smaller._plainer_faults(case)}  # fmt: skip
+    cut = '{ cut = "send", most = 7, first = 3, every = 0, connection = 2 }'
+    assert made == {
+        f"first of {cut}": [Cut("send", 7, every=0, connection=2)],
+        f"every of {cut}": [Cut("send", 7, first=3, connection=2)],
+        f"connection of {cut}": [Cut("send", 7, first=3, every=0)],
+        'every of { refuse = "accept", error = "EINTR", every = 2 }': [Refuse("accept", "EINTR")],
+        'first of { hold = "reads", first = 2 }': [Hold("reads")],
+    }
+    plain = replace(case, faults=(Cut("send", 7), Refuse("accept", "EINTR"), Hold("reads")))
+    assert list(smaller._plainer_faults(plain)) == []
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,10 @@ def test_each_hit_is_counted_and_nothing_else(server: Path) -> None:
     run(server, "counts")
 
 
+def test_a_fault_hits_the_calls_that_it_names_and_no_others(server: Path) -> None:
+    run(server, "chooses")
+
+
 def test_reads_are_held_until_they_are_released(server: Path) -> None:
     run(server, "holds")
 

@@ -81,9 +81,14 @@ def test_the_middle_of_a_long_story_is_left_out_but_not_what_went_wrong() -> Non
         (Cut("send", 7), ("send", "moves at most 7 byte(s)", "")),
         (Cut("aio", share="half"), ("io_submit", "moves half of what it could", "")),
         (Cut("submit", 1), ("io_submit", "takes at most 1 read(s)", "")),
-        (Refuse("sendfile", 11, 1, 2), ("sendfile", "call 1 is refused, and 1 in 2 after it", "EAGAIN")),
+        (Refuse("sendfile", 11, 1, 2), ("sendfile", "call 1, and 1 in 2 after it, is refused", "EAGAIN")),
         (Refuse("accept", 103), ("accept", "call 1 is refused", "ECONNABORTED")),
+        (Cut("send", 7, first=3), ("send", "call 3, and each after it, moves at most 7 byte(s)", "")),
+        (Cut("send", 7, "", 3, 0, 2), ("send", "call 3 on connection 2 moves at most 7 byte(s)", "")),
+        (Cut("send", 7, connection=2), ("send", "each on connection 2 moves at most 7 byte(s)", "")),
+        (Refuse("send", 4, 1, 2, 5), ("send", "call 1, and 1 in 2 after it, on connection 5 is refused", "EINTR")),
         (HoldReads(), ("io_submit", "a disk that does not answer: reads are held", "")),
+        (HoldReads(4), ("io_submit", "a disk that does not answer: reads from the 4. on are held", "")),
     ],
 )
 def test_every_kind_of_fault_is_told(fault: Cut | Refuse | HoldReads, told: tuple[str, str, str]) -> None:

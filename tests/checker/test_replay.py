@@ -173,6 +173,15 @@ def test_every_fault_must_have_hit_something(case: Path, faults: str, missed: st
     assert not missed or ("could not be judged" in done.text and f"the fault {missed} hit nothing" in done.text)
 
 
+@pytest.mark.parametrize("connection", [1, 2, 3])
+def test_a_fault_hits_the_connection_that_it_names(case: Path, connection: int) -> None:
+    fault = f'{{ refuse = "receive", error = "ECONNRESET", connection = {connection} }}'
+    case.write_text(CASE.replace("FAULTS", f"faults = [{fault}]"))
+    done = awscheck("replay", case)
+    wrong = {1: (1, "it went wrong: steps[1]"), 2: (1, "it went wrong: steps[3]"), 3: (3, f"{fault} hit nothing")}
+    assert done.code == wrong[connection][0] and wrong[connection][1] in done.text, done.text
+
+
 def test_a_set_of_faults_has_hit_when_one_of_them_has(case: Path) -> None:
     """The set cuts sendfile, too, which nobody needs for a dynamic file."""
     text = CASE.replace("FAULTS", 'fault_set = "course"').replace("/static/", "/dynamic/")

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from awskit.cases.case import Answer, Case, Close, Connect, Cut, File, Get, Refuse, Send, ServerStep, Wait
+from awskit.cases.case import Answer, Case, Close, Connect, File, Get, Send, ServerStep, Wait
 from awskit.cases.found import NotSaid, case_of
+from awskit.cases.read import parse
+from awskit.cases.write import to_text
 from awskit.deeds import MOST, Deeds
 from awskit.faults import Cut as CutFault
+from awskit.faults import HoldReads
 from awskit.faults import Refuse as RefuseFault
 from awskit.grade import CHECKS
 from awskit.model import REGISTRY, Failure
@@ -152,10 +155,14 @@ def test_a_link_out_of_the_tree_is_left_out_unless_it_was_asked_for() -> None:
 
 
 def test_faults_and_descriptors_are_those_of_the_server() -> None:
-    deeds = Deeds((CutFault("send", 7), RefuseFault("accept", errno.EINTR, 2)), 40, may_miss=True)
+    faults = (CutFault("send", 7), RefuseFault("accept", errno.EINTR, 2), CutFault("receive", 3, "half", 4, 0, 2),
+              RefuseFault("send", errno.EPIPE, 3, 5, 7), HoldReads(3))  # fmt: skip
+    deeds = Deeds(faults, 40, may_miss=True)
     deeds.add("server", value="full")
     case = made(deeds)
-    assert case.faults == (Cut("send", 7), Refuse("accept", "EINTR", 2)) and case.may_miss and case.descriptors == 40
+    assert case.may_miss and case.descriptors == 40
+    assert tuple(fault.made() for fault in case.faults) == faults
+    assert parse(to_text(case), "again.toml").faults == case.faults
 
 
 def test_an_io_setup_that_is_refused_is_none_of_those_at_the_start() -> None:

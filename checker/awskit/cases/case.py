@@ -6,6 +6,7 @@ Who works with cases finds all their words here.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import re
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ def errno_of(name: str) -> int:
 
 # -- faults ------------------------------------------------------------------------------------------------------------
 
+FIRST = Integer(1, 1 << 30)
+EVERY = Integer(0, 1 << 30)
+CONNECTION = Integer(1, faults.CONNECTIONS)
+HELP = "fixtures/bugs/README.md says under Faults what each does, and why none delays a call"
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -40,9 +46,12 @@ class Cut:
     calls: str = key("cut", Word(("receive", "send", "sendfile", "aio", "submit")))
     most: int = key("most", Integer(1, 1 << 30), 0)
     share: str = key("share", Word(("half", "all-but-one")), "")
+    first: int = key("first", FIRST, 1)
+    every: int = key("every", EVERY, 1)
+    connection: int = key("connection", CONNECTION, 0)
 
     def made(self) -> faults.Fault:
-        return faults.Cut(self.calls, self.most, self.share)
+        return faults.Cut(self.calls, self.most, self.share, self.first, self.every, self.connection)
 
 
 @dataclass(frozen=True)
@@ -51,11 +60,12 @@ class Refuse:
 
     calls: str = key("refuse", Word(("receive", "send", "sendfile", "accept", "setup", "submit", "wait", "getevents")))
     error: str = key("error", Errno())
-    first: int = key("first", Integer(1, 1 << 30), 1)
-    every: int = key("every", Integer(1, 1 << 30), 0)
+    first: int = key("first", FIRST, 1)
+    every: int = key("every", EVERY, 0)
+    connection: int = key("connection", CONNECTION, 0)
 
     def made(self) -> faults.Fault:
-        return faults.Refuse(self.calls, errno_of(self.error), self.first, self.every)
+        return faults.Refuse(self.calls, errno_of(self.error), self.first, self.every, self.connection)
 
 
 @dataclass(frozen=True)
@@ -63,9 +73,10 @@ class Hold:
     """See faults.HoldReads: nothing is read from the disk until a step releases it."""
 
     what: str = key("hold", Word(("reads",)))
+    first: int = key("first", FIRST, 1)
 
     def made(self) -> faults.Fault:
-        return faults.HoldReads()
+        return faults.HoldReads(self.first)
 
 
 Fault = Cut | Refuse | Hold
@@ -79,8 +90,16 @@ FAULT_SETS: dict[str, tuple[Fault, ...]] = {
 def _fault(table: dict[str, Any]) -> type:
     for cls, name in ((Cut, "cut"), (Refuse, "refuse"), (Hold, "hold")):
         if name in table:
+            _expect_known(cls, table)
             return cls
-    raise Bad("must have one of the keys cut, refuse and hold")
+    raise Bad(f"must have one of the keys cut, refuse and hold; {HELP}")
+
+
+def _expect_known(cls: type, table: dict[str, Any]) -> None:
+    known = [field.metadata["key"] for field in dataclasses.fields(cls)]
+    for name in table:
+        if name not in known:
+            raise Bad(f"there is no such key here; known are {', '.join(known)}; {HELP}", (name,))
 
 
 # -- the case ----------------------------------------------------------------------------------------------------------

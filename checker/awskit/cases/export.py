@@ -78,11 +78,19 @@ def _told(fault: Cut | Refuse | Hold) -> str:
     """A fault in words."""
     if isinstance(fault, Cut):
         parts = [f"{fault.most} at most"] if fault.most else []
-        return f"each {fault.calls} moves {' and '.join([*parts, *([fault.share] if fault.share else [])])}"
+        return f"{_which(fault)} moves {' and '.join([*parts, *([fault.share] if fault.share else [])])}"
     if isinstance(fault, Refuse):
-        again = f", and every {fault.every}. after it" if fault.every else ""
-        return f"the {fault.first}. {fault.calls}{again} fails with {fault.error}"
+        return f"{_which(fault)} fails with {fault.error}"
     return "reads are held"
+
+
+def _which(fault: Cut | Refuse) -> str:
+    """Which calls it hits, in words."""
+    on = f" on connection {fault.connection}" if fault.connection else ""
+    if (fault.first, fault.every) == (1, 1):
+        return f"each {fault.calls}{on}"
+    again = f", and every {fault.every}. after it," if fault.every else ""
+    return f"the {fault.first}. {fault.calls}{again}{on}"
 
 
 def _docstring(case: Case) -> str:

@@ -138,7 +138,7 @@ def _entry(how: str, what: Any) -> Entry:
 
 def _fault(fault: faults.Fault) -> Fault:
     if isinstance(fault, faults.Cut):
-        return Cut(fault.calls, fault.most, fault.share)
+        return Cut(fault.calls, fault.most, fault.share, fault.first, fault.every, fault.connection)
     if isinstance(fault, faults.Refuse):
-        return Refuse(fault.calls, errno.errorcode[fault.error], fault.first, fault.every)
-    return Hold("reads")
+        return Refuse(fault.calls, errno.errorcode[fault.error], fault.first, fault.every, fault.connection)
+    return Hold("reads", fault.first)

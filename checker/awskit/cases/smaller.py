@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..bench import request_bytes
-from .case import Case, Change, ClientStep, Compare, Connect, Cut, File, Get, Receive, Send, verb
+from .case import Case, Change, ClientStep, Compare, Connect, File, Get, Receive, Send, verb
 from .kinds import write_fields
 from .steps import CLIENTS_MOST
 from .write import inline, step_text
@@ -101,12 +101,14 @@ def _fewer_conditions(case: Case) -> Iterator[Candidate]:
         yield f"evidence {word}", replace(case, evidence=case.evidence[:number] + case.evidence[number + 1 :])
 
 
-def _milder_faults(case: Case) -> Iterator[Candidate]:
-    """A fault that hits once shows more than one that hits each call."""
+def _plainer_faults(case: Case) -> Iterator[Candidate]:
+    """Without what says which of the calls a fault hits: then a refusal hits the first one, and a cut each."""
     for number, fault in enumerate(case.faults):
-        if not isinstance(fault, Cut) and getattr(fault, "every", 0):
-            faults = (*case.faults[:number], replace(fault, every=0), *case.faults[number + 1 :])
-            yield f"of {inline(write_fields(fault))}: each hit but the first", replace(case, faults=faults)
+        for name in ("first", "every", "connection"):
+            one = fault.__dataclass_fields__.get(name)
+            if one and getattr(fault, name) != one.default:
+                faults = (*case.faults[:number], replace(fault, **{name: one.default}), *case.faults[number + 1 :])
+                yield f"{name} of {inline(write_fields(fault))}", replace(case, faults=faults)
 
 
 def _smaller_files(case: Case) -> Iterator[Candidate]:
@@ -124,7 +126,7 @@ def _smaller_steps(case: Case) -> Iterator[Candidate]:
             yield f"of {verb(type(step))}: {_change(step, smaller)}", replace(case, steps=steps)
 
 
-VALUES = (_fewer_conditions, _smaller_files, _smaller_steps, _milder_faults)
+VALUES = (_fewer_conditions, _smaller_files, _smaller_steps, _plainer_faults)
 
 
 def _change(before: Any, after: Any) -> str:

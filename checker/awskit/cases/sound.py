@@ -27,6 +27,7 @@ SENT_IN_ALL = 16 * MIB
 PIECES_IN_ALL = 20_000  # of what is sent: a millisecond each
 READ_IN_ALL = 4096 * MIB  # bytes of answers
 SHOWN_BY = {"sendfile": "/static/", "aio": "/dynamic/"}  # evidence, and the folder whose files show it
+ON_CONNECTIONS = ("receive", "send", "sendfile")
 KEPT_IN_ALL = 256 * MIB  # bytes that are read ahead of them, and kept
 
 
@@ -42,6 +43,11 @@ def expect_sound(case: Case) -> None:
             raise Bad(f"{fault.calls} never ends with EAGAIN", ("faults", number, "error"))
         if isinstance(fault, Cut) and not fault.most and not fault.share:
             raise Bad("a cut says how much is moved: most, share, or both", ("faults", number))
+        if getattr(fault, "connection", 0) and fault.calls not in ON_CONNECTIONS:
+            raise Bad("only receive, send and sendfile are calls on a connection; leave it out, or name one of these",
+                      ("faults", number, "connection"))  # fmt: skip
+        if isinstance(fault, Hold) and any(isinstance(other, Hold) for other in case.faults[:number]):
+            raise Bad("reads are held by another fault already; leave one of them out", ("faults", number))
     if case.evidence and (case.all_faults or case.descriptors):
         raise Bad("evidence is taken without faults, and without a limit of descriptors", ("evidence",))
     if case.may_miss and not case.all_faults:
