@@ -98,7 +98,11 @@ def chooses(bench: Bench) -> None:
     files = bench.tree.pair("file.dat", SIZE)
     static, request = files["static"], request_bytes(files["static"])
     with bench.start(faults=(Cut("receive", 8), Cut("receive", 1, first=3, every=2))) as hit:
-        hit.expect_file(hit.get(static), static)
+        with contextlib.ExitStack() as stack:
+            with hit.paused():  # a receive before anything has come would count, too
+                client = stack.enter_context(hit.connect())
+                client.send(request)
+            hit.expect_file(hit.read(client, static), static)
         expect(hit.faults.hits(), _shorter(len(request)), "receives that each of two cuts made shorter")
     with bench.start(faults=(Cut("receive", 8), Cut("receive", 2, first=2, every=0))) as hit:
         hit.expect_file(hit.get(static), static)
@@ -205,6 +209,32 @@ def breaks(bench: Bench) -> None:
         expect((process.stdout.text(), code), ("reset\n", -signal.SIGPIPE), f"{call}: {process.stderr.text()}")
 
 
+LATE_BYTES = """
+import socket, threading, time
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+client.sendall(b"abcd")
+print(server.recv(4))
+threading.Thread(target=lambda: (time.sleep(0.2), client.sendall(b"efgh"))).start()
+print(server.recv(4), server.recv(4))
+"""
+
+
+def blocks(bench: Bench) -> None:
+    """A receive that waits is one call: what is due for it when it is made is done when there is something."""
+    sandbox, faults = bench.launcher.sandbox, (Cut("receive", 1, first=2, every=0),)
+    with contextlib.closing(NetworkNamespace()) as network:
+        command = ["/usr/bin/python3", "-c", LATE_BYTES]
+        process = sandbox.spawn(command, (), "/", Limits(cpu_seconds=10), network, faults=faults)
+        try:
+            expect(process.wait(20), 0, f"exit code, {process.stderr.text()!r}")
+            expect(process.warden.hits(), (1,), "receives that were cut")
+        finally:
+            process.destroy()
+    expect(process.stdout.text(), "b'abcd'\nb'e' b'fgh'\n", "what was received")
+
+
 def probes(bench: Bench) -> None:
     """What the probe prints, plainly and with every read taken over: the same."""
     plain, taken = (_run_probe(bench, faults) for faults in ((), (Cut("aio", 1 << 30),)))
@@ -265,7 +295,8 @@ def _run_probe(bench: Bench, faults: tuple[Fault, ...], *arguments: str) -> str:
 
 
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
-    function.__name__: function for function in (serves, counts, chooses, holds, ends, breaks, probes, waits, hides)
+    function.__name__: function
+    for function in (serves, counts, chooses, holds, ends, breaks, blocks, probes, waits, hides)
 }
 
 

@@ -78,6 +78,10 @@ def test_a_broken_pipe_ends_who_does_not_ignore_the_signal_and_not_the_warden(pr
     run(program("shared"), "breaks")
 
 
+def test_a_call_that_waits_is_one_call(program: Callable[[str], Path]) -> None:
+    run(program("shared"), "blocks")
+
+
 def test_reads_that_are_taken_over_are_answered_as_by_the_kernel(program: Callable[[str], Path]) -> None:
     run(program("probe"), "probes")
 
