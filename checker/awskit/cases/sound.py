@@ -26,9 +26,9 @@ CONNECTIONS_MOST = 20_000  # and in all
 SENT_IN_ALL = 16 * MIB
 PIECES_IN_ALL = 20_000  # of what is sent: a millisecond each
 READ_IN_ALL = 4096 * MIB  # bytes of answers
-SHOWN_BY = {"sendfile": "/static/", "aio": "/dynamic/"}  # evidence, and the folder whose files show it
-ON_CONNECTIONS = ("receive", "send", "sendfile")
 KEPT_IN_ALL = 256 * MIB  # bytes that are read ahead of them, and kept
+SHOWN_BY = {"sendfile": "/static/", "aio": "/dynamic/"}  # evidence, and the folder whose files show it
+ON_CONNECTIONS = ("receive", "send", "sendfile")  # calls that are made on a connection
 
 
 def expect_sound(case: Case) -> None:
