@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,13 @@ def test_a_failure_is_told_with_its_line(case: Path, tmp_path: Path) -> None:
     (said,) = json.loads((tmp_path / "said.json").read_text())
     assert (said["outcome"], said["step"], said["line"], said["rule"]) == ("failed", 1, 7, "S4")
     assert "status 200, 100,000 bytes of body" in said["got"]
+
+
+def test_a_trace_says_how_often_each_fault_has_hit(case: Path) -> None:
+    case.write_text(CASE.replace("FAULTS", 'fault_set = "course"\nfaults = [{ refuse = "send", error = "EINTR" }]'))
+    done = awscheck("replay", case, "--trace")
+    assert done.code == 0 and 'fault { refuse = "send", error = "EINTR" }: hit 1 time\n' in done.text
+    assert re.search('fault { cut = "receive", most = 20 }: hit [1-9][0-9]* times', done.text)
 
 
 def test_a_submission_that_does_not_build_fails_every_case(case: Path) -> None:

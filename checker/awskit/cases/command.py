@@ -18,10 +18,11 @@ from ..workplace import working_folder
 from .case import Case
 from .export import curl, export
 from .play import Played, play
+from .kinds import write_fields
 from .read import read, read_with_lines
 from .shrink import NothingToShrink, Shrinking, told
 from .target import PROJECT, PortTarget, Target, Unfit, boxed
-from .write import step_text, to_text
+from .write import inline, step_text, to_text
 
 # Right servers of another design than the reference's: level-triggered and edge-triggered.
 OTHERS = tuple(PROJECT / "fixtures" / "submissions" / "good" / name for name in ("plain", "edge"))
@@ -195,7 +196,8 @@ def report(path: Path, played: Played, server: str, lines: list[int], *, trace: 
 
 
 def _trace(played: Played, lines: list[int]) -> Iterator[str]:
-    """The steps that were done, and what went both ways in each: of a crowd, on its first connections."""
+    """The steps that were done, and what went both ways in each: of a crowd, on its first connections. Then how often
+    each fault has hit."""
     moments = itertools.groupby(played.moments, lambda moment: moment.step)
     seen = {number: list(group) for number, group in moments}
     last = len(played.case.steps) - 1 if played.step is None else played.step
@@ -206,6 +208,8 @@ def _trace(played: Played, lines: list[int]) -> Iterator[str]:
             yield from (f"    {moment.client} {clean(line)}" for line in text.splitlines())
         if left_out := len(seen.get(number, [])[CONNECTIONS:]):
             yield f"    [… {left_out:,} connections more, not shown]"
+    for fault, hits in zip(played.case.all_faults, played.hits):
+        yield f"  fault {inline(write_fields(fault))}: hit {hits:,} time{'' if hits == 1 else 's'}"
 
 
 _WORDS = {Outcome.PASSED: "holds", Outcome.FAILED: "FAILS", Outcome.ERROR: "could not be judged"}

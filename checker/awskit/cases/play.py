@@ -45,6 +45,7 @@ def play(case: Case, target: Target) -> Played:
             try:
                 player.run(played)
             finally:
+                played.hits = player.hits()
                 played.transcripts = tuple(line.client.transcript for line in player.lines())
             waiting = witness.waiting() if witness and "epoll" in case.evidence else []
             trace = witness.finish() if witness else None
@@ -86,6 +87,12 @@ class Player:
         self.bench.expect_alive("all steps were done")
         if self.case.all_faults and not self.case.may_miss:
             self._expect_hits()
+
+    def hits(self) -> tuple[int, ...]:
+        """How often each fault of the case has hit; () where that cannot be told any more."""
+        with contextlib.suppress(Trouble):
+            return self.bench.faults.hits() if self.case.all_faults else ()
+        return ()
 
     def _expect_hits(self) -> None:
         """Trouble if a fault of the case has changed no call: what the server did then says nothing of it. Of a set one

@@ -35,6 +35,7 @@ class Played:
     trouble: Trouble | None = None
     step: int | None = None
     transcripts: tuple[Transcript, ...] = ()
+    hits: tuple[int, ...] = ()  # how often each of the case's faults has changed a call
     moments: list[Moment] = field(default_factory=list)  # what went both ways, in the order of the steps
 
     @property
