@@ -17,8 +17,8 @@ from ..plain import clean, cut
 from ..workplace import working_folder
 from .case import Case
 from .export import curl, export
-from .play import Played, play
 from .kinds import write_fields
+from .play import Played, play
 from .read import read, read_with_lines
 from .shrink import NothingToShrink, Shrinking, told
 from .target import PROJECT, PortTarget, Target, Unfit, boxed
