@@ -124,7 +124,7 @@ def test_a_cause_needs_its_evidence_whole() -> None:
         {"check": "abort.ten_thousand", "ended": "no", "answer": "200", "body": "none", "came": "0", "ending": "fin"},
         # The program ends itself when a client hangs up that has had its answer, whatever it asked for.
         {"check": "request.forms", "ended": "exit code 1", "answer": "nothing", "answered": "yes", "ending": "rst"},
-        {"check": "async.left_meanwhile", "ended": "exit code 1", "answer": "nothing", "fault": "hold"},
+        {"check": "async.left_meanwhile", "ended": "exit code 1", "answer": "nothing", "fault": "hold:1"},
     ],
 )  # fmt: skip
 def test_of_what_may_have_several_causes_none_is_named(observation: dict[str, Any]) -> None:
