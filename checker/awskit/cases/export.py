@@ -1,12 +1,14 @@
 """A case as a program of its own: one readable Python 3 file that needs nothing but the standard library.
 
-Its script is written out step by step; of runtime/ it gets the definitions that the script uses. What only the
-checker can do is left out, with a line that says so; where nothing would be left, the case is refused.
+Its script is written out step by step; of runtime/ it gets the definitions that the script uses. Nothing is dropped
+silently: what only the checker can do, and what does not change the verdict, stands there as a comment "left out: …";
+where nothing would be left, the case is refused.
 """
 
 from __future__ import annotations
 
 import builtins
+import itertools
 import keyword
 import textwrap
 
@@ -16,10 +18,13 @@ from .case import (
     Remember, Reset, Send, ServerStep, Silence, Special, Wait
 )  # fmt: skip
 from .definitions import all_names, definitions
+from .entries import FILE_MOST
 from .kinds import Data
 from .target import Unfit
+from .write import inline
 
 WIDTH = 110
+BY_HAND_MOST = 500  # characters: no longer line for a shell is put into the exported file
 
 
 def export(case: Case) -> str:
@@ -27,9 +32,10 @@ def export(case: Case) -> str:
     _expect_something_left(case)
     script = _Script(case).text()
     table = _files(case)
-    main = 'if __name__ == "__main__":\n    sys.exit(main(MAKERS, case))\n'
+    main = 'if __name__ == "__main__":\n    raise SystemExit(main(MAKERS, case))\n'
     rest = f"{table}\n\n\n{script}\n\n\n{main}"
-    return f"{_docstring(case)}\n\nfrom __future__ import annotations\n\n{definitions(rest)}\n\n\n{rest}"
+    begin = f"{_docstring(case)}\n{_comments(case)}\nfrom __future__ import annotations\n\n"
+    return f"{begin}{definitions(rest)}\n\n\n{rest}"
 
 
 def curl(case: Case) -> str:
@@ -40,13 +46,16 @@ def curl(case: Case) -> str:
     (step,) = plain
     if step.split or step.each:
         raise Unfit(f"{case.title}: curl and nc send a request in one piece")
-    if isinstance(step, Get):
-        return f"curl --path-as-is --include --output - http://127.0.0.1:8888{_quoted(step.target)}"
-    parts = Data(1 << 20).write(step.data)
-    pieces = [f"printf {_quoted(_printf(part))}" if isinstance(part, str) else
-              f"printf {_quoted(_printf(part['repeat']) + '%.0s')} $(seq {part['times']})"
+    data = step.data if isinstance(step, Send) else request_bytes(step.target)
+    if isinstance(step, Get) and "#" not in step.target:  # curl takes what follows for a fragment, and sends it not
+        target = data.split(b" ")[1].decode()  # with the escapes that it is sent with, which curl leaves as they are
+        return f"curl --path-as-is --include --output - {_quoted(f'http://127.0.0.1:8888{target}')}"
+    parts = Data(1 << 20).write(data)
+    pieces = [f"printf -- {_quoted(_printf(part))}" if isinstance(part, str) else
+              f"printf -- {_quoted(_printf(part['repeat']) + '%.0s')} $(seq {part['times']})"
               for part in (parts if isinstance(parts, list) else [parts])]  # fmt: skip
-    return f"{{ {'; '.join(pieces)}; }} | nc -q 5 127.0.0.1 8888"
+    sent = pieces[0] if len(pieces) == 1 else f"{{ {'; '.join(pieces)}; }}"
+    return f"{sent} | nc -q 5 127.0.0.1 8888"
 
 
 def _printf(text: str) -> str:
@@ -96,18 +105,35 @@ def _which(fault: Cut | Refuse) -> str:
 def _docstring(case: Case) -> str:
     lines = [case.title, "", *textwrap.wrap(case.about, WIDTH), ""]
     lines += [f"Rule {case.rule}. Written by awscheck export.", ""]
+    if case.shows:
+        lines += [*textwrap.wrap(f"Samples of the project that do wrong here: {', '.join(case.shows)}.", WIDTH), ""]
     start = "The server listens at port 8888 and serves the folder in which this is run (or --port, --root), where the"
-    lines += [f"{start} files are made", "and removed again. Exit code 0: it did right; 1: it did not, which is told."]
+    lines += [f"{start} files are made", "and removed again. Exit code 0: it did right; 1: it did not, which is told;"
+              " 2: that cannot be told."]  # fmt: skip
     if case.descriptors:
         lines += ["", f"Start the server with few descriptors: (ulimit -n {case.descriptors}; exec ./aws)"]
-    for fault in case.all_faults:
-        lines += ["", f"Left out, because only the checker can do it: {_told(fault)}."]
-    try:
-        lines += ["", f"The same by hand: {curl(case)}"]
-    except Unfit:
-        pass
+    if any(isinstance(entry, File) and entry.unreadable for _, entry in case.files):
+        lines += ["", "Start the server as an ordinary user: root may read every file."]
     text = "\n".join(lines).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'#!/usr/bin/env python3\n"""{text}\n"""'
+
+
+def _comments(case: Case) -> str:
+    """What stands below the docstring, where a line for a shell needs no escapes to be one of Python's."""
+    lines = [_left_out(_told(fault), "only the checker can do it") for fault in case.all_faults]
+    if case.may_miss:
+        lines.append(_left_out("may_miss = true", "it is about the faults"))
+    try:
+        by_hand = curl(case)
+        lines += [f"# The same by hand: {by_hand}"] if len(by_hand) <= BY_HAND_MOST else []
+    except Unfit:
+        pass
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _left_out(what: str, why: str) -> str:
+    """The comment about something of the case that the exported file does not do."""
+    return f"# left out: {what}: {why}"
 
 
 # -- the files ---------------------------------------------------------------------------------------------------------
@@ -115,14 +141,21 @@ def _docstring(case: Case) -> str:
 
 def _files(case: Case) -> str:
     """FILES: sizes and texts that contents() knows; MAKERS: how each path is made."""
-    known = {target: entry for target, entry in case.files if isinstance(entry, File) and not entry.sparse}
+    known = {target: entry for target, entry in case.files if isinstance(entry, File) and _is_known(entry)}
     lines = [f"SEED = {case.seed}", "FILES = {"]
     for target, entry in known.items():
         lines.append(f"    {target!r}: {literal(entry.text) if entry.text is not None else entry.size},")
     lines += ["}", "MAKERS = {"]
     for target, entry in case.files:
+        if isinstance(entry, File) and entry.sparse and entry.text is not None:
+            lines.append(f"    {_left_out('sparse = true', 'this file has a text')}")
         lines.append(f"    {target!r}: lambda path: {_maker(target, entry)},")
     return "\n".join([*lines, "}"]).replace("{\n}", "{}")
+
+
+def _is_known(entry: File) -> bool:
+    """Whether contents() knows its bytes. Of one without a text that is sparse nobody compares them."""
+    return entry.text is not None or not entry.sparse
 
 
 def _maker(target: str, entry: File | Link | Special) -> str:
@@ -130,7 +163,7 @@ def _maker(target: str, entry: File | Link | Special) -> str:
         return f"os.symlink({entry.to!r}, path)"
     if isinstance(entry, Special):
         return {"fifo": "os.mkfifo(path)", "socket": "make_socket(path)", "directory": "os.mkdir(path)"}[entry.what]
-    made = f"make_sparse(path, {entry.size})" if entry.sparse else f"make_file(path, {target!r})"
+    made = f"make_file(path, {target!r})" if _is_known(entry) else f"make_sparse(path, {entry.size})"
     return f"({made}, os.chmod(path, 0))" if entry.unreadable else made
 
 
@@ -146,24 +179,41 @@ def literal(data: bytes) -> str:
 # -- the script --------------------------------------------------------------------------------------------------------
 
 
+class _Names:
+    """Hands out names for variables: as like the wanted one as can be, no two alike, and none that Python, the
+    definitions of runtime/ or the script itself have."""
+
+    def __init__(self) -> None:
+        own = {"MAKERS", "case", "root", "one", "stream"}
+        self._taken = {*all_names(), *dir(builtins), *keyword.kwlist, *keyword.softkwlist, *own}
+
+    def new(self, wanted: str) -> str:
+        """A name that nothing else has: `a_b` of a-b, or else `a_b_`, `a_b_2`, `a_b_3`."""
+        plain = wanted.replace("-", "_")
+        tries = itertools.chain((plain, f"{plain}_"), (f"{plain}_{number}" for number in itertools.count(2)))
+        name = next(one for one in tries if one not in self._taken)
+        self._taken.add(name)
+        return name
+
+
 class _Script:
     """Writes the steps as statements."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        taken = {*all_names(), *dir(builtins), *keyword.kwlist, "case", "root", "one", "stream"}
-        names = {step.client for step in case.steps if isinstance(step, ClientStep)}
-        self._names = {name: self._free(name.replace("-", "_"), taken) for name in names}
+        self._names = _Names()
+        clients = dict.fromkeys(step.client for step in case.steps if isinstance(step, ClientStep))
+        self._clients = {name: self._names.new(name) for name in clients}
+        self._figures: dict[str, str] = {}  # the variables with what is remembered
         self._counts = {step.client: step.count for step in case.steps if isinstance(step, Connect)}
-        self._asked: dict[str, str] = {}
-        self._before: dict[str, str] = {}  # the variable that has what a client's file was when it asked
+        # What has the bytes of a file as it is now; of one that is not there nobody knows any.
+        self._contents = {target: f"contents({target!r})" for target, entry in case.files
+                          if isinstance(entry, File) and _is_known(entry)}  # fmt: skip
+        self._asked: dict[str, tuple[str, str]] = {}  # the target, and what has the bytes that it had then, or ""
         self._by_get: set[str] = set()
         self._opened: set[str] = set()
         self._lines: list[str] = []
-
-    @staticmethod
-    def _free(name: str, taken: set[str]) -> str:
-        return f"{name}_" if name in taken else name
+        self._stopped_at = 0  # the line from which on the server stands still; 0: it does not
 
     def text(self) -> str:
         """The function `case`."""
@@ -175,19 +225,17 @@ class _Script:
         return "\n".join(["def case(root: str) -> None:", *(f"    {line}" for line in self._lines)])
 
     def _add(self, *lines: str) -> None:
-        self._lines += lines
+        self._lines += [f"    {line}" for line in lines] if self._stopped_at else lines
 
     def _client(self, step: ClientStep) -> None:
-        name = self._names[step.client]
+        name, count = self._clients[step.client], self._counts.get(step.client, 1)
         if step.client not in self._opened:
             self._opened.add(step.client)
             buffer = getattr(step, "receive_buffer", 0)
-            count = self._counts.get(step.client, 1)
             made = f"Client({f'receive_buffer={buffer}' if buffer else ''})"
             self._add(f"{name} = [{made} for _ in range({count})]" if count > 1 else f"{name} = {made}")
-        several = self._counts.get(step.client, 1) > 1
-        lines = self._doing(step, "one" if several else name)
-        if several and lines:
+        lines = self._doing(step, "one" if count > 1 else name)
+        if count > 1 and lines:
             lines = [f"for one in {name}:", *(f"    {line}" for line in lines)]
         self._add(*lines)
 
@@ -199,8 +247,7 @@ class _Script:
             if data.startswith(b"GET "):
                 self._by_get.add(step.client)
             if isinstance(step, Get):
-                self._asked[step.client] = step.target
-                self._before.pop(step.client, None)
+                self._asked[step.client] = step.target, self._contents.get(step.target, "")
             return [f"{one}.send({literal(data)}{cuts})"]
         if isinstance(step, Answer):
             return self._answer(step, one)
@@ -211,60 +258,106 @@ class _Script:
         return {Connect: [], Silence: [f"expect_silence({one})"], HalfClose: [f"{one}.half_close()"],
                 Reset: [f"{one}.reset()"], Close: [f"{one}.close()"]}[type(step)]  # fmt: skip
 
+    # -- answers -------------------------------------------------------------------------------------------------------
+
     def _answer(self, step: Answer, one: str) -> list[str]:
+        """Each key of the step is in the statements, or in a comment."""
+        target, right = (step.file, self._contents.get(step.file, "")) if step.file else \
+            self._asked.get(step.client, ("", ""))  # fmt: skip
+        lines = self._head_alone(step, one) if step.head_only else self._whole(step, one, target, right)
+        if step.fields:
+            lines.append(f"expect_fields({one}, {dict(step.fields)!r})")
+        if step.grammar:
+            lines.append(f"expect_grammar({one})")
+        return lines
+
+    @staticmethod
+    def _head_alone(step: Answer, one: str) -> list[str]:
+        code = f", {step.expected}" if isinstance(step.expected, int) else ""
+        asked = (("file", step.file, ""), ("ends", step.ends, "fin"), ("never", step.never, ""))
+        return [*(_left_out(f"{name} = {inline(value)}", "of this answer only the head is read")
+                  for name, value, default in asked if value != default), f"expect_head({one}{code})"]  # fmt: skip
+
+    def _whole(self, step: Answer, one: str, target: str, right: str) -> list[str]:
         lines = []
-        code = step.expected if isinstance(step.expected, int) else None
-        if step.fields or step.grammar or step.head_only:
-            more = ", grammar=True" if step.grammar else ""
-            lines.append(f"expect_head({one}, {code}, {dict(step.fields)!r}{more})")
-        if step.head_only:
-            return lines
-        if step.ends == "server":
-            lines.append(f"expect_closed_by_server({one})")
-        target = step.file or self._asked.get(step.client, "")
         file = self._case.file(target)
-        right = self._before.get(step.client, f"contents({target!r})")
-        ends = ', "any"' if step.ends == "any" else ""
-        if step.expected == "refused":
-            never = f", contents({step.never!r})" if step.never else ""
-            return [*lines, f"expect_refusal({one}{never})"]
+        if file and not right and (file.size or 0) > FILE_MOST:
+            raise Unfit(f"{self._case.title}: an exported case keeps an answer in memory, and no {file.size:,} bytes:"
+                        " awscheck replay, or head_only")  # fmt: skip
+        compared = bool(right) and step.expected in (200, "part", "either")
+        if step.file and not compared:
+            why = "its bytes are not known" if not right else "this answer need not bring it"
+            lines.append(_left_out(f"file = {inline(step.file)}", why))
+        if step.ends == "server":
+            lines.append(f"expect_closed_by_server({one}{f', len({right})' if right else ''})")
+        elif step.ends == "any" and isinstance(step.expected, str):
+            lines.append(_left_out('ends = "any"', f"an answer that is {inline(step.expected)} says how it ends"))
+        if step.never:
+            lines.append(self._never(step, one))
+        return [*lines, self._judged(step, one, target, right if compared else "")]
+
+    def _never(self, step: Answer, one: str) -> str:
+        file = self._case.file(step.never)
+        if step.never not in self._contents or file is None or file.size == 0:
+            return _left_out(f"never = {inline(step.never)}", "no bytes of it are known")
+        return f"expect_nothing_of({one}, {self._contents[step.never]})"
+
+    def _judged(self, step: Answer, one: str, target: str, right: str) -> str:
+        """The statement that reads the answer to its end. `right`: what has the bytes that it is compared with."""
+        ends = ', ends="any"' if step.ends == "any" else ""
+        if step.expected in ("refused", "either") and not right:
+            return f"expect_refusal({one})"
         if step.expected == "either":
-            return [*lines, f"expect_either({one}, {target!r}, {right})" if file else f"expect_refusal({one})"]
+            return f"expect_either({one}, {target!r}, {right})"
         if step.expected == "any":
-            return [*lines, f"expect_any({one})"]
+            return f"expect_any({one})"
         if step.expected == "part":
-            return [*lines, f"expect_part({one}, {right})"]
-        if step.expected == 200 and file and not file.sparse:
-            return [*lines, f"expect_file({one}, {target!r}, {right}{ends})"]
+            return f"expect_part({one}{f', {right}' if right else ''})"
+        if right:
+            return f"expect_file({one}, {target!r}, {right}{ends})"
         whole = "" if step.client in self._by_get else ", whole=False"
-        return [*lines, f"expect_status({one}, {step.expected}{ends}{whole})"]
+        return f"expect_status({one}, {step.expected}{ends}{whole})"
+
+    # -- the server and its files --------------------------------------------------------------------------------------
 
     def _other(self, step: object) -> list[str]:
         """What is no client's."""
         if isinstance(step, Change):
             return self._change(step)
         if isinstance(step, Remember):
-            return [f"{step.figure} = stays(lambda: figure({step.figure!r}) + 1, 'the figure settles') - 1"]
+            if step.figure not in self._figures:
+                self._figures[step.figure] = self._names.new(f"{step.figure}_before")
+            now = f"stays(lambda: figure({step.figure!r}) + 1, 'the figure settles') - 1"
+            return [f"{self._figures[step.figure]} = {now}"]
         if isinstance(step, Compare):
-            return [f"expect_figure({step.figure!r}, {step.figure} + {step.more})"]
+            return [f"expect_figure({step.figure!r}, {self._figures[step.figure]} + {step.more})"]
         assert isinstance(step, ServerStep)
-        return {"stop": ["signal_server(signal.SIGSTOP)"], "continue": ["signal_server(signal.SIGCONT)"],
-                "idle": ["wait_idle()"], "full": ["wait_full()"], "alive": ["Client().close()  # it lives"]}[step.what]
+        if step.what in ("stop", "continue"):
+            self._stand_still(step.what == "stop")
+            return []
+        return {"idle": ["wait_idle()"], "full": ["wait_full()"], "alive": ["expect_alive()"]}[step.what]
+
+    def _stand_still(self, begin: bool) -> None:
+        """Begin the block in which the server is stopped, or end it: so it goes on whatever happens."""
+        if begin:
+            self._add("with ServerStopped():")
+            self._stopped_at = len(self._lines)
+        else:
+            self._add(*(["pass"] if len(self._lines) == self._stopped_at else []))
+            self._stopped_at = 0
 
     def _change(self, step: Change) -> list[str]:
-        lines = []
-        for client, target in self._asked.items():
-            if target == step.file and client not in self._before:
-                self._before[client] = f"before_{self._names[client]}"
-                lines.append(f"{self._before[client]} = contents({target!r})")
-        path = f"root + {step.file!r}"
-        return lines + {
-            "empty": [f"os.truncate({path}, 0)"],
-            "append": [f"with open({path}, 'ab') as stream:", f"    stream.write(b'+' * {step.size})"],
-            "replace": [
-                f"FILES[{step.file!r}] = random.Random('new').randbytes({step.size})",
-                f"make_file({path} + '.new', {step.file!r})",
-                f"os.replace({path} + '.new', {path})",
-            ],
-            "remove": [f"os.unlink({path})"],
-        }[step.how]
+        target, lines = step.file, []
+        if step.how == "append":
+            return [f"with open(root + {target!r}, 'ab') as stream:", f"    stream.write(b'+' * {step.size})"]
+        if step.how == "replace":
+            now = f"contents({target!r})"
+            asked = [client for client, known in self._asked.items() if known == (target, now)]
+            if asked:  # and who asked before must still have what was there then
+                old = self._names.new("old")
+                lines.append(f"{old} = {now}")
+                self._asked |= dict.fromkeys(asked, (target, old))
+            self._contents[target] = now
+            return [*lines, f"replace_file(root, {target!r}, random.Random('new').randbytes({step.size}))"]
+        self._contents.pop(target, None)
+        return [f"os.truncate(root + {target!r}, 0)" if step.how == "empty" else f"remove_all([root + {target!r}])"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 
 from .events import wait_received
-from .place import PATIENCE, Place, Wrong
-from .right import field
+from .place import MOST, OPEN, PATIENCE, Place, Wrong
+from .right import announced_length
 
 
 class Client:
@@ -24,8 +25,10 @@ class Client:
         except OSError as error:
             raise Wrong(f"cannot connect to port {Place.port}: {error}") from error
         self.port = self.socket.getsockname()[1]
-        self.ahead = b""
-        self.ending = "the connection is open"
+        self.ahead = b""  # what read_ahead has read
+        self.unread = b""  # what came together with a head that was read, and follows it
+        self.head = b""  # the head that was read last
+        self.ending = OPEN
 
     def send(self, data: bytes, cuts: tuple[int, ...] = ()) -> None:
         """Send it in pieces, each when the server has received the one before."""
@@ -39,14 +42,25 @@ class Client:
 
     def receive(self, count: int) -> bytes:
         """The next bytes, at most `count`; none at the end, which `ending` then names."""
+        if self.unread:
+            data, self.unread = self.unread[:count], self.unread[count:]
+            return data
+        if self.ending != OPEN:
+            return b""
         try:
             data = self.socket.recv(count)
-            self.ending = self.ending if data else "the server closed the connection"
+            self.ending = OPEN if data else "the server closed the connection"
         except ConnectionResetError:
             data, self.ending = b"", "the server reset the connection (RST)"
         except TimeoutError:
             data, self.ending = b"", f"nothing more came for {PATIENCE:g} s"
         return data
+
+    def has_answer(self, milliseconds: int = 0) -> bool:
+        """Whether a byte, or the end, has come that was not read yet, or comes in this time."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(self.unread) or self.ending != OPEN or bool(poll.poll(milliseconds))
 
     def read_ahead(self, count: int) -> None:
         """Read so many bytes, or to the end; they still belong to the answer."""
@@ -55,26 +69,30 @@ class Client:
             count -= len(data)
 
     def read_all(self) -> tuple[bytes, bytes]:
-        """Head and body of all that comes. Who has as much as Content-Length says leaves, as a browser does."""
+        """Head and body of all that comes. Who has as much as Content-Length says, and sees no end, leaves as a browser
+        does."""
         head = self.read_head()
-        body, announced, left = bytearray(self.ahead), field(head, "Content-Length") or "", False
-        while True:
-            if not left and announced.isdecimal() and len(body) >= int(announced):
+        body, announced, left = bytearray(self.unread), announced_length(head), False
+        self.unread = b""
+        while len(body) <= MOST + (announced or 0):
+            if not left and announced is not None and len(body) >= announced:
                 left = True
-                self.half_close()
+                if not self.has_answer(1):
+                    self.half_close()
             if not (piece := self.receive(1 << 18)):
-                break
+                return head, bytes(body)
             body += piece
-        self.ahead = b""
+        self.ending = "more came than could be right, so reading was stopped"
         return head, bytes(body)
 
     def read_head(self) -> bytes:
         """The head of what comes."""
-        data = self.ahead
-        while b"\r\n\r\n" not in data and len(data) < 65536 and (piece := self.receive(4096)):
+        data, self.ahead = self.ahead, b""
+        while b"\r\n\r\n" not in data and len(data) <= 65536 and (piece := self.receive(65536)):
             data += piece
-        head, separator, self.ahead = data.partition(b"\r\n\r\n")
-        return head + separator
+        head, separator, rest = data.partition(b"\r\n\r\n")
+        self.head, self.unread = head + separator, rest + self.unread
+        return self.head
 
     def half_close(self) -> None:
         """Say that no more will be sent, and go on reading."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import signal
 import struct
@@ -27,14 +28,18 @@ def wait(predicate: Callable[[], object], what: str) -> None:
 
 
 def sockets() -> list[tuple[int, int, int, int, int, int]]:
-    """All TCP sockets of IPv4: own port, other port, state, bytes unsent, bytes unread, inode."""
+    """All TCP sockets: own port, other port, state, bytes unsent, bytes unread, inode. A server that listens for IPv6,
+    too, has all of its own among those of IPv6."""
     rows = []
-    with open("/proc/net/tcp") as stream:
-        for line in stream.readlines()[1:]:
-            word = line.split()
-            own, other = (int(address.split(":")[1], 16) for address in word[1:3])
-            unsent, unread = (int(size, 16) for size in word[4].split(":"))
-            rows.append((own, other, int(word[3], 16), unsent, unread, int(word[9])))
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if not os.path.exists(table):
+            continue
+        with open(table) as stream:
+            for line in stream.readlines()[1:]:
+                word = line.split()
+                own, other = (int(address.split(":")[1], 16) for address in word[1:3])
+                unsent, unread = (int(size, 16) for size in word[4].split(":"))
+                rows.append((own, other, int(word[3], 16), unsent, unread, int(word[9])))
     return rows
 
 
@@ -72,8 +77,14 @@ def wait_released(client: Client) -> None:
 
 
 def wait_stalled(client: Client) -> None:
-    """The server's socket to this client, who does not read, is full, and stays so."""
-    stays(lambda: (server_side(client) or (0, 0))[1], "the server fills its socket to a client that does not read")
+    """The server's socket to this client, who does not read, is full, and stays so; or the server has ended the
+    connection, which reading will show."""
+
+    def unsent() -> int:
+        side = server_side(client)
+        return side[1] if side else -1
+
+    stays(unsent, "the server fills its socket to a client that does not read")
 
 
 def wait_full() -> None:
@@ -110,12 +121,24 @@ def server() -> int:
     raise Wrong(f"no process that listens at port {Place.port} can be seen")
 
 
+def told_of(pid: int, name: str) -> str:
+    """What the kernel tells of the server's process in /proc (proc(5))."""
+    try:
+        with open(f"/proc/{pid}/{name}") as stream:
+            return stream.read()
+    except (FileNotFoundError, ProcessLookupError):
+        raise Wrong("the server's process has ended") from None
+
+
 def states(pid: int) -> str:
     """A letter for each thread of the process: R runs, or waits for a CPU; S sleeps; T stands still."""
     found = ""
-    for name in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{name}/stat") as stream:
-            found += stream.read().rpartition(")")[2].split()[0]
+    for path in glob.glob(f"/proc/{pid}/task/*/stat"):
+        try:
+            with open(path) as stream:
+                found += stream.read().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread that has ended meanwhile
     return found
 
 
@@ -123,33 +146,40 @@ def wait_idle() -> None:
     """The server sleeps: for some looks one after another it used no CPU time, and no thread of it wanted any."""
     pid, looks, last, begin = server(), 0, 0, time.monotonic()
     while looks <= SETTLED:
-        with open(f"/proc/{pid}/schedstat") as stream:
-            now = int(stream.read().split()[0])
+        now = int(told_of(pid, "schedstat").split()[0])
         looks, last = (looks + 1 if now - last < 1_000_000 and "R" not in states(pid) else 0), now
         if time.monotonic() - begin > PATIENCE:
             raise Wrong("the server should sleep, and burns the CPU")
         time.sleep(LOOK)
 
 
-def signal_server(number: signal.Signals) -> None:
-    """Stop the server, or let it go on. When it is stopped, wait until it is."""
-    pid = server()
-    os.kill(pid, number)
-    if number == signal.SIGSTOP:
-        wait(lambda: set(states(pid)) == {"T"}, "the server stands still")
+class ServerStopped:
+    """The server stands still meanwhile (SIGSTOP): what clients do, it finds all at once afterwards."""
+
+    def __enter__(self) -> None:
+        self.pid = server()
+        os.kill(self.pid, signal.SIGSTOP)
+        wait(lambda: set(states(self.pid)) == {"T"}, "the server stands still")
+
+    def __exit__(self, *exception: object) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def expect_alive() -> None:
+    """The server still listens."""
+    if not any(row[0] == Place.port and row[2] == LISTEN for row in sockets()):
+        raise Wrong(f"nobody listens at port {Place.port} any more")
 
 
 def figure(name: str) -> int:
     """What the server has: descriptors, contexts (of AIO), memory (bytes of its own), threads."""
     pid = server()
     if name == "descriptors":
-        return len(os.listdir(f"/proc/{pid}/fd"))
-    with open(f"/proc/{pid}/{'maps' if name == 'contexts' else 'status'}") as stream:
-        text = stream.read()
+        return len(glob.glob(f"/proc/{pid}/fd/*"))
     if name == "contexts":
-        return text.count("/[aio]")
-    word = {"memory": "RssAnon", "threads": "Threads"}[name]
-    line = next(line for line in text.splitlines() if line.startswith(word))
+        return told_of(pid, "maps").count("/[aio]")
+    word = {"memory": "RssAnon:", "threads": "Threads:"}[name]
+    line = next((line for line in told_of(pid, "status").splitlines() if line.startswith(word)), f"{word} 0")
     return int(line.split()[1]) * (1024 if name == "memory" else 1)
 
 

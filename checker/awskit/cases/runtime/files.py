@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import socket
-import sys
 from collections.abc import Callable
 
 FILES: dict[str, object] = {}  # sizes or bytes, which the exported case says
@@ -31,14 +30,27 @@ def make_sparse(path: str, size: int) -> None:
 
 
 def make_socket(path: str) -> None:
-    """A socket in the file system."""
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(path)
+    """A socket in the file system. Its address may have 107 bytes: so it is bound below a short name of its folder."""
+    folder, name = os.path.split(path)
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(f"/proc/self/fd/{opened}/{name}")
+    finally:
+        os.close(opened)
 
 
-def make_all(root: str, makers: dict[str, Callable[[str], object]]) -> list[str]:
-    """Make the files below `root`, which nobody else may have made; what was made, to be removed at the end."""
-    made = []
+def replace_file(root: str, target: str, data: bytes) -> None:
+    """Another file in place of this one (rename(2)): who has it open goes on reading the old one."""
+    FILES[target] = data
+    path = f"{root}/.new-{os.getpid()}"
+    make_file(path, target)
+    os.replace(path, root + target)
+
+
+def make_all(root: str, makers: dict[str, Callable[[str], object]], made: list[str]) -> None:
+    """Make the files below `root`, which nobody else may have made. What was made is put into `made`, to be removed at
+    the end."""
     for folder in ("/static", "/dynamic", *makers):
         parts = folder.strip("/").split("/")
         for count in range(1, len(parts) + (folder not in makers)):
@@ -48,11 +60,12 @@ def make_all(root: str, makers: dict[str, Callable[[str], object]]) -> list[str]
                 made.append(path)
         if folder in makers:
             path = os.path.join(root, *parts)
+            if path in made:
+                continue  # a directory, which was made for a file in it
             if os.path.lexists(path):
-                sys.exit(f"{path} is there already: run this in a folder of its own, which the server serves")
+                raise FileExistsError(f"{path} is there already: run this in a folder of its own, that the server has")
             makers[folder](path)
             made.append(path)
-    return made
 
 
 def remove_all(made: list[str]) -> None:

@@ -6,6 +6,8 @@ PATIENCE = 5.0  # seconds that a right server never needs for what is waited for
 LOOK = 0.002  # seconds between two looks at what no socket tells
 SETTLED = 25  # looks for which a figure has to stay
 ESTABLISHED, CLOSE_WAIT, LISTEN = 0x01, 0x08, 0x0A  # states of a TCP socket
+OPEN = "the connection is open"
+MOST = 256 << 20  # bytes: no file of a case is longer, and of an endless answer no more is read
 
 
 class Place:

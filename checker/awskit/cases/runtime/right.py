@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from .events import server_side, wait, wait_idle, wait_received
-from .place import ESTABLISHED, PATIENCE, Wrong
+from .events import wait_idle, wait_received
+from .place import OPEN, Wrong
 
 if TYPE_CHECKING:
     from .client import Client
 
 
-def expect(right: bool, what: str, got: object, expected: object) -> None:
+def expect(right: object, what: str, got: object, expected: object) -> None:
     """Wrong unless it is right."""
     if not right:
         raise Wrong(f"{what}\n  got:      {got}\n  expected: {expected}")
@@ -19,17 +20,23 @@ def expect(right: bool, what: str, got: object, expected: object) -> None:
 
 def status(head: bytes) -> int | None:
     """The status code, or None where this is no answer."""
-    parts = head.split(b"\r\n")[0].split(None, 2)
-    return int(parts[1]) if head.startswith(b"HTTP/") and len(parts) > 1 and parts[1][:3].isdigit() else None
+    found = re.match(rb"HTTP/[0-9.]*[ \t]*([0-9]{3})(?![0-9])", head)
+    return int(found[1]) if found and head.endswith(b"\r\n\r\n") else None
 
 
 def field(head: bytes, name: str) -> str | None:
     """The value of a field of the head."""
     for line in head.split(b"\r\n")[1:]:
         key, _, value = line.partition(b":")
-        if key.strip().lower() == name.lower().encode():
-            return value.strip().decode("latin-1")
+        if key.lower() == name.lower().encode():
+            return value.strip(b" \t").decode("latin-1")
     return None
+
+
+def announced_length(head: bytes) -> int | None:
+    """What Content-Length says, where that is a number."""
+    value = field(head, "Content-Length") or ""
+    return int(value) if status(head) and re.fullmatch("[0-9]{1,18}", value) else None
 
 
 def outline(client: Client, head: bytes, body: bytes) -> str:
@@ -44,9 +51,9 @@ def expect_status(client: Client, code: int, ends: str = "fin", whole: bool = Tr
     head, body = client.read_all()
     expect(status(head) == code, "the answer", outline(client, head, body), f"status {code}")
     expect(ends == "any" or "closed" in client.ending, "the end", client.ending, "the server closes the connection")
-    length = field(head, "Content-Length")
     if whole:
-        expect(length in (None, str(len(body))), "Content-Length", length, f"{len(body)}, as many bytes came")
+        length = announced_length(head)
+        expect(length in (None, len(body)), "Content-Length", length, f"{len(body)}, as many bytes came")
 
 
 def expect_file(client: Client, target: str, right: bytes, ends: str = "fin") -> None:
@@ -55,7 +62,7 @@ def expect_file(client: Client, target: str, right: bytes, ends: str = "fin") ->
     shown = outline(client, head, body)
     expect(status(head) == 200, f"the answer for {target}", shown, f"status 200 and {len(right):,} bytes of body")
     length = field(head, "Content-Length")
-    expect(length in (None, str(len(right))), "Content-Length", length, len(right))
+    expect(ends == "any" or length in (None, str(len(right))), "Content-Length", length, len(right))
     if body != right:
         at = next((at for at, (a, b) in enumerate(zip(body, right)) if a != b), min(len(body), len(right)))
         raise Wrong(f"{target} from byte {at:,} on ({shown})\n  got:      {body[at : at + 24].hex(' ') or 'the end'}"
@@ -63,34 +70,42 @@ def expect_file(client: Client, target: str, right: bytes, ends: str = "fin") ->
     expect(ends == "any" or "closed" in client.ending, "the end", client.ending, "the server closes the connection")
 
 
-def expect_closed_by_server(client: Client) -> None:
-    """The answer has come whole; the server closes before the client does anything."""
+def expect_closed_by_server(client: Client, size: int = 65536) -> None:
+    """When the answer has come (a body of `size` bytes at most) and the server sleeps, it has closed the connection,
+    before the client does anything. All is left to be read."""
     head = client.read_head()
-    client.read_ahead(int(field(head, "Content-Length") or 0) - len(client.ahead))
+    client.read_ahead(min(announced_length(head) or 0, size))
     client.ahead = head + client.ahead
-    wait(lambda: server_side(client) is None or server_side(client)[0] != ESTABLISHED, "the server closes")
+    wait_idle()
+    expect(client.has_answer(), "the answer came whole, the server sleeps", OPEN, "the server closes the connection")
 
 
-def expect_part(client: Client, right: bytes) -> None:
-    """Bytes of the file and no others, and then the end."""
+def expect_nothing_of(client: Client, secret: bytes) -> None:
+    """The first bytes of this file are nowhere in what comes. All is left to be read."""
     head, body = client.read_all()
-    expect("nothing more came" not in client.ending, "the end", client.ending, "the end of the connection")
-    expect(right.startswith(body), "the body", outline(client, head, body), "no bytes but those of the file")
+    client.ahead = head + body
+    expect(secret[:32] not in client.ahead, "the answer", outline(client, head, body), "no byte of a secret file")
 
 
-def expect_refusal(client: Client, never: bytes = b"") -> None:
+def expect_part(client: Client, right: bytes | None = None) -> None:
+    """Bytes of the file, if it is told, and no others, and then the end."""
+    head, body = client.read_all()
+    expect("the server" in client.ending, "the end", client.ending, "the end of the connection")
+    other = status(head) == 200 and right is not None and not right.startswith(body)
+    expect(not other, "the body", outline(client, head, body), "no bytes but those of the file")
+
+
+def expect_refusal(client: Client) -> None:
     """4xx, 5xx, or the end without a byte."""
     head, body = client.read_all()
-    expect(not never or never[:32] not in head + body, "the answer", outline(client, head, body), "not this file")
     right = 400 <= (status(head) or 0) <= 599 or not head + body
-    right = right and "nothing more came" not in client.ending
+    right = right and "the server" in client.ending
     expect(right, "the answer", outline(client, head, body), "a refusal (4xx, 5xx), or the end")
 
 
 def expect_either(client: Client, target: str, right: bytes) -> None:
     """The file, or a refusal."""
-    head = client.read_head()
-    client.ahead = head + client.ahead
+    client.ahead = head = client.read_head()
     if status(head) == 200:
         expect_file(client, target, right, "any")
     else:
@@ -99,34 +114,49 @@ def expect_either(client: Client, target: str, right: bytes) -> None:
 
 def expect_any(client: Client) -> None:
     """An answer, whatever it says."""
-    head = client.read_head()
-    expect(status(head) is not None, "the answer", outline(client, head, b""), "HTTP/1.1 and a status code")
+    head, body = client.read_all()
+    expect(status(head) is not None, "the answer", outline(client, head, body), "HTTP/1.1 and a status code")
 
 
-def expect_head(client: Client, code: int | None, fields: dict[str, str], grammar: bool = False) -> None:
-    """Look at the head, and leave it to be read again."""
+def expect_head(client: Client, code: int | None = None) -> None:
+    """The head of an answer, with this status if one is told; the body is not read."""
     head = client.read_head()
-    client.ahead = head + client.ahead
-    line = head.split(b"\r\n")[0]
-    expect(code in (None, status(head)), "the status line", line, f"status {code}")
+    right = status(head) is not None and code in (None, status(head))
+    expect(right, "the head of the answer", outline(client, head, b""), f"status {code or 'of any kind'}")
+
+
+def expect_fields(client: Client, fields: dict[str, str]) -> None:
+    """The head that was read last has these fields."""
     for name, value in fields.items():
-        got = field(head, name)
+        got = field(client.head, name) if status(client.head) else None
         expect(got is not None and got.lower() == value.lower(), name, got, value)
-    if grammar:
-        expect(head.endswith(b"\r\n\r\n"), "the head", head, "one that ends with an empty line")
-        words = line.split(b" ", 2)
-        right = len(words) == 3 and words[0] in (b"HTTP/1.1", b"HTTP/1.0") and b":" not in words[2]
-        length = field(head, "Content-Length") or "0"
-        expect(right and length.isdecimal(), "the head", head, "one by the grammar of RFC 9112")
+
+
+def expect_grammar(client: Client) -> None:
+    """The head that was read last is one by RFC 9112, and its reason phrase is no field."""
+    head = client.head
+    expect(status(head) is not None, "the head", head[:200], "HTTP/1.1 and a status code")
+    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    text = rb"[\t \x21-\x7e\x80-\xff]*"
+    expect(re.fullmatch(rb"HTTP/[0-9]\.[0-9] [1-5][0-9][0-9] " + text, first), "the status line", first,
+           "`HTTP/1.1 SP 3DIGIT SP reason` (RFC 9112 section 4)")  # fmt: skip
+    expect(b": " not in first, "the status line", first, "a reason phrase that is no field")
+    expect(not re.search(rb"\r(?!\n)|(?<!\r)\n", head), "the head", head, "no CR or LF that stands alone")
+    names = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        names.append(name.lower())
+        right = colon and re.fullmatch(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name) and re.fullmatch(text, value)
+        expect(right, "a line of the head", line, "`name: value` (RFC 9112 section 5)")
+    for name in (b"content-length", b"content-type", b"date", b"last-modified", b"etag", b"location", b"server"):
+        expect(names.count(name) < 2, "the head", head, f"{name.decode()} once at most (RFC 9110 section 5.3)")
+    length = field(head, "Content-Length")
+    expect(length is None or announced_length(head) is not None, "Content-Length", length, "a number")
 
 
 def expect_silence(client: Client) -> None:
     """The server has received all and sleeps, and nothing has come."""
     wait_received(client)
     wait_idle()
-    client.socket.setblocking(False)
-    try:
-        data = client.socket.recv(100)
-        raise Wrong(f"nothing should have come, and this did: {data!r}")
-    except BlockingIOError:
-        client.socket.settimeout(PATIENCE)
+    if client.has_answer():
+        raise Wrong(f"nothing should have come, and this did: {client.receive(100) or client.ending!r}")

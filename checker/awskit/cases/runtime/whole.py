@@ -17,13 +17,17 @@ def main(makers: dict[str, Callable[[str], object]], case: Callable[[str], None]
     parser.add_argument("--root", default=".", help="the folder that the server serves (default: this one)")
     options = parser.parse_args()
     Place.port = options.port
-    made = make_all(options.root, makers)
+    made: list[str] = []
     try:
+        make_all(options.root, makers, made)
         case(options.root)
         Client().close()  # it lives
     except Wrong as wrong:
         print(f"WRONG: {wrong}")
         return 1
+    except OSError as error:
+        print(f"cannot be told: {error}")
+        return 2
     finally:
         remove_all(made)
     print("right: the server did all that is expected here")
