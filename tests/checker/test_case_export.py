@@ -90,7 +90,9 @@ def test_every_definition_that_is_exported_is_used() -> None:
     assert "signal" not in text and "make_sparse" not in text
 
 
-@pytest.mark.parametrize("name", ["D14-waits-for-the-disk", "D15-no-aio", "D07-head-in-parts", "course-stress"])
+@pytest.mark.parametrize(
+    "name", ["D14-waits-for-the-disk", "D15-no-aio", "D07-head-in-parts", "course-stress", "no-room-for-a-context"]
+)
 def test_a_case_of_which_nothing_would_be_left_is_refused(name: str) -> None:
     with pytest.raises(Unfit, match="awscheck replay"):
         export(read(BUGS / f"{name}.toml"))
@@ -319,17 +321,21 @@ def test_no_key_of_a_case_is_dropped_silently(cls: type) -> None:
 # -- the same verdict as a replay's ------------------------------------------------------------------------------------
 
 LIAR = """
-import socket, sys
-answer, stays = bytes.fromhex(sys.argv[1]), sys.argv[2] == "stays"
-listener, kept = socket.create_server(("127.0.0.1", 0), backlog=64), []
+import contextlib, socket, sys
+answer, ends, kept = bytes.fromhex(sys.argv[1]), sys.argv[2], []
+if ends == "both":
+    listener = socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+else:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
 print(listener.getsockname()[1], flush=True)
 while True:
     client = listener.accept()[0]
-    got = b""
-    while b"\\r\\n\\r\\n" not in got and (piece := client.recv(4096)):
-        got += piece
-    client.sendall(answer)
-    kept += [client] if stays else []
+    with contextlib.suppress(OSError):
+        got = b""
+        while b"\\r\\n\\r\\n" not in got and (piece := client.recv(4096)):
+            got += piece
+        client.sendall(answer)
+    kept += [client] if ends in ("stays", "both") else []
     client = None
 """
 SECRET = "for nobody outside: 4711 and the rest of it"
@@ -380,7 +386,8 @@ VERDICTS = {
 
 @contextlib.contextmanager
 def liar(answer: bytes, ends: str) -> Iterator[int]:
-    """A server that answers so whatever it is asked, and closes, or `stays`; its port."""
+    """A server that answers so whatever it is asked, and closes, or `stays` (at an address of IPv6 and of IPv4, too:
+    `both`); its port."""
     line = [sys.executable, "-c", LIAR, answer.hex(), ends]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -413,6 +420,26 @@ def test_an_exported_case_judges_as_its_replay_does(name: str, tmp_path: Path) -
         replayed = play(case, PortTarget(port, tmp_path / "replayed"))
     assert replayed.outcome is (Outcome.PASSED, Outcome.FAILED)[right], replayed.failure
     assert (code, said[:7]) == (right, ("right: ", "WRONG: ")[right]), said
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no socket here can listen for IPv4 and IPv6")
+def test_a_server_that_listens_for_ipv6_too_is_seen(tmp_path: Path) -> None:
+    """The kernel lists its connections among those of IPv6, whatever the client speaks."""
+    steps = [{"get": "/a"}, {"wait": "accepted"}, {"answer": 200, "ends": "any"}]
+    with liar(f"{OK}Content-Length: 0\r\n\r\n".encode(), "both") as port:
+        code, said = run_at(port, from_table({"title": "t", "about": "a", "rule": "S4", "steps": steps}), tmp_path)
+    assert (code, said[:7]) == (0, "right: "), said
+
+
+def test_a_server_that_was_stopped_goes_on_after_a_failure(tmp_path: Path) -> None:
+    """Its queue is full while it stands still, so the clients that come then fail: it must not stand still for ever."""
+    steps = [{"server": "stop"}, {"connect": 200}, {"server": "continue"}]
+    with liar(b"answer", "closes") as port:
+        code, said = run_at(port, from_table({"title": "t", "about": "a", "rule": "S4", "steps": steps}), tmp_path)
+        assert code == 1 and "cannot connect" in said, said
+        with socket.create_connection(("127.0.0.1", port), timeout=LINE_S) as client:
+            client.sendall(b"\r\n\r\n")
+            assert client.recv(100) == b"answer"
 
 
 # -- a line for a shell ------------------------------------------------------------------------------------------------

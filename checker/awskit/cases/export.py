@@ -79,8 +79,17 @@ def _expect_something_left(case: Case) -> None:
         raise Unfit(f"{case.title}: reads are held, which only the checker can do: awscheck replay")
     if case.evidence:
         raise Unfit(f"{case.title}: it is about {', '.join(case.evidence)}, which strace shows: awscheck replay")
-    if faults and all(isinstance(step, Get | Send | Answer) and not getattr(step, "split", ()) for step in case.steps):
+    if faults and all(_is_plain(step) for step in case.steps):
         raise Unfit(f"{case.title}: without its fault ({'; '.join(faults)}) nothing is left of it: awscheck replay")
+
+
+def _is_plain(step: object) -> bool:
+    """Whether it is what every client does to every server, of which a fault alone makes a test."""
+    if isinstance(step, Get | Send):
+        return not step.split and not step.each
+    if isinstance(step, Connect):
+        return not step.receive_buffer
+    return isinstance(step, Answer) or step == ServerStep("alive")
 
 
 def _told(fault: Cut | Refuse | Hold) -> str:

@@ -110,7 +110,7 @@ def stays(figure: Callable[[], int], what: str) -> int:
 
 
 def server() -> int:
-    """The process that listens at the port."""
+    """The process that listens at the port. Another user's cannot be seen, of which nothing can be told then."""
     inodes = {f"socket:[{row[5]}]" for row in sockets() if row[0] == Place.port and row[2] == LISTEN}
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
         try:
@@ -118,7 +118,9 @@ def server() -> int:
                 return pid
         except OSError:
             continue
-    raise Wrong(f"no process that listens at port {Place.port} can be seen")
+    if inodes:
+        raise PermissionError(f"the process that listens at port {Place.port} cannot be seen: be its user, or root")
+    raise Wrong(f"nobody listens at port {Place.port} any more")
 
 
 def told_of(pid: int, name: str) -> str:
