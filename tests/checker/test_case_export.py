@@ -144,11 +144,11 @@ def test_no_text_of_a_case_becomes_a_statement() -> None:
     assert ast.get_docstring(tree).startswith('a""" + __import__')
 
 
-def test_clients_and_figures_may_be_called_the_same(tmp_path: Path) -> None:
-    """A client named descriptors, and what is remembered of descriptors; `a-b` that Python spells a_b; a client whose
-    name is what another's file was called before it changed."""
-    case = tmp_path / "names.toml"
-    case.write_text(NAMES)
+@pytest.mark.parametrize("name", ["NAMES", "CHANGED", "TREE"])
+def test_an_odd_case_holds_on_the_reference(name: str, tmp_path: Path) -> None:
+    """Names that collide; files that change before they are asked for; a tree in any order."""
+    case = tmp_path / "odd.toml"
+    case.write_text(globals()[name])
     code, said = exported.run(ROOT / "aws", case, tmp_path)
     if code == 77:
         pytest.skip(f"no network namespace here: {said}")
@@ -180,6 +180,60 @@ steps = [
 "/static/a.dat" = 2048
 "/static/large.dat" = 8388608
 """
+
+
+# A file that is empty, gone or another by the time it is asked for is not what it was made as.
+CHANGED = """
+title = "Files that change before they are asked for"
+about = "An answer brings what is there then."
+rule = "S4"
+steps = [
+    { change = "/static/a.dat", how = "empty" },
+    { get = "/static/a.dat" },
+    { answer = 200 },
+    { client = "b", get = "/static/b.dat" },
+    { client = "b", answer = 200, file = "/static/b.dat" },
+    { change = "/static/b.dat", how = "remove" },
+    { change = "/static/b.dat", how = "remove" },
+    { client = "c", get = "/static/b.dat" },
+    { client = "c", answer = 404 },
+    { change = "/static/b.dat", how = "replace", size = 77 },
+    { client = "d", get = "/static/b.dat" },
+    { client = "d", answer = 200 },
+    { client = "e", get = "/static/a.dat" },
+    { change = "/static/a.dat", how = "replace", size = 70 },
+    { client = "e", answer = "any" },
+]
+[files]
+"/static/a.dat" = 2000
+"/static/b.dat" = 20
+"/static/b.dat.new" = 20
+"""
+
+# Directories after what is in them, a socket whose path is longer than its address may be.
+TREE = """
+title = "A tree that is told from its end"
+about = "The order of files is no matter."
+rule = "S4"
+steps = [
+    { get = "/static/d/x/a.dat" },
+    { answer = 200 },
+    { client = "s", get = "/static/s" },
+    { client = "s", answer = "refused" },
+    { client = "t", get = "/static/tx" },
+    { client = "t", answer = 200, ends = "any" },
+    { client = "u", get = "/static/un" },
+    { client = "u", answer = "refused", never = "/static/un" },
+]
+[files]
+"/static/d/x/a.dat" = 2000
+"/static/d/x" = { special = "directory" }
+"/static/d" = { special = "directory" }
+"/static/s" = { special = "socket" }
+"/static/%s/s" = { special = "socket" }
+"/static/tx" = { text = "abcdefghijkl", sparse = true }
+"/static/un" = { size = 100, unreadable = true }
+""".replace("%s", "long" * 30)
 
 
 def test_no_two_things_of_an_exported_case_have_one_name() -> None:
