@@ -17,6 +17,7 @@ from .case import (
     Answer, Case, Change, ClientStep, Close, Compare, Connect, Cut, File, Get, HalfClose, Hold, Link, Receive, Refuse,
     Remember, Reset, Send, ServerStep, Silence, Special, Wait
 )  # fmt: skip
+from .contents import file_behind
 from .definitions import all_names, definitions
 from .entries import FILE_MOST
 from .kinds import Data
@@ -24,6 +25,7 @@ from .target import Unfit
 from .write import inline
 
 WIDTH = 110
+EMPTY = "b''"
 BY_HAND_MOST = 500  # characters: no longer line for a shell is put into the exported file
 
 
@@ -167,6 +169,11 @@ def _is_known(entry: File) -> bool:
     return entry.text is not None or not entry.sparse
 
 
+def _contents(target: str, entry: File) -> str:
+    """The expression for the bytes of a file as it is made."""
+    return f"contents({target!r})" if _is_known(entry) else f"bytes({entry.size})"
+
+
 def _maker(target: str, entry: File | Link | Special) -> str:
     if isinstance(entry, Link):
         return f"os.symlink({entry.to!r}, path)"
@@ -216,8 +223,7 @@ class _Script:
         self._figures: dict[str, str] = {}  # the variables with what is remembered
         self._counts = {step.client: step.count for step in case.steps if isinstance(step, Connect)}
         # What has the bytes of a file as it is now; of one that is not there nobody knows any.
-        self._contents = {target: f"contents({target!r})" for target, entry in case.files
-                          if isinstance(entry, File) and _is_known(entry)}  # fmt: skip
+        self._contents = {target: _contents(target, entry) for target, entry in case.files if isinstance(entry, File)}
         self._asked: dict[str, tuple[str, str]] = {}  # the target, and what has the bytes that it had then, or ""
         self._by_get: set[str] = set()
         self._opened: set[str] = set()
@@ -256,12 +262,13 @@ class _Script:
             if data.startswith(b"GET "):
                 self._by_get.add(step.client)
             if isinstance(step, Get):
-                self._asked[step.client] = step.target, self._contents.get(step.target, "")
+                known = self._contents.get(file_behind(self._case, step.target), "")
+                self._asked[step.client] = step.target, known
             return [f"{one}.send({literal(data)}{cuts})"]
         if isinstance(step, Answer):
             return self._answer(step, one)
         if isinstance(step, Receive):
-            return [f"{one}.read_ahead({step.count})"]
+            return [f"expect_bytes({one}, {step.count})"]
         if isinstance(step, Wait):
             return [f"wait_{step.event}({one})"]
         return {Connect: [], Silence: [f"expect_silence({one})"], HalfClose: [f"{one}.half_close()"],
@@ -283,14 +290,13 @@ class _Script:
     @staticmethod
     def _head_alone(step: Answer, one: str) -> list[str]:
         code = f", {step.expected}" if isinstance(step.expected, int) else ""
-        asked = (("file", step.file, ""), ("ends", step.ends, "fin"), ("never", step.never, ""))
-        return [*(_left_out(f"{name} = {inline(value)}", "of this answer only the head is read")
-                  for name, value, default in asked if value != default), f"expect_head({one}{code})"]  # fmt: skip
+        said = [_left_out(f"file = {inline(step.file)}", "of this answer only the head is read")] if step.file else []
+        return [*said, f"expect_head({one}{code})"]
 
     def _whole(self, step: Answer, one: str, target: str, right: str) -> list[str]:
         lines = []
-        file = self._case.file(target)
-        if file and not right and (file.size or 0) > FILE_MOST:
+        file = self._case.file(file_behind(self._case, target))
+        if file and right and (file.size or 0) > FILE_MOST:
             raise Unfit(f"{self._case.title}: an exported case keeps an answer in memory, and no {file.size:,} bytes:"
                         " awscheck replay, or head_only")  # fmt: skip
         compared = bool(right) and step.expected in (200, "part", "either")
@@ -306,10 +312,10 @@ class _Script:
         return [*lines, self._judged(step, one, target, right if compared else "")]
 
     def _never(self, step: Answer, one: str) -> str:
-        file = self._case.file(step.never)
-        if step.never not in self._contents or file is None or file.size == 0:
-            return _left_out(f"never = {inline(step.never)}", "no bytes of it are known")
-        return f"expect_nothing_of({one}, {self._contents[step.never]})"
+        secret = self._contents.get(step.never, EMPTY)
+        if secret == EMPTY:
+            return _left_out(f"never = {inline(step.never)}", "there are no bytes of it now")
+        return f"expect_nothing_of({one}, {secret})"
 
     def _judged(self, step: Answer, one: str, target: str, right: str) -> str:
         """The statement that reads the answer to its end. `right`: what has the bytes that it is compared with."""
@@ -321,7 +327,7 @@ class _Script:
         if step.expected == "any":
             return f"expect_any({one})"
         if step.expected == "part":
-            return f"expect_part({one}{f', {right}' if right else ''})"
+            return f"expect_part({one}, {right or EMPTY})"
         if right:
             return f"expect_file({one}, {target!r}, {right}{ends})"
         whole = "" if step.client in self._by_get else ", whole=False"
@@ -358,15 +364,21 @@ class _Script:
     def _change(self, step: Change) -> list[str]:
         target, lines = step.file, []
         if step.how == "append":
+            self._contents[target] += f" + b'+' * {step.size}"
             return [f"with open(root + {target!r}, 'ab') as stream:", f"    stream.write(b'+' * {step.size})"]
         if step.how == "replace":
             now = f"contents({target!r})"
-            asked = [client for client, known in self._asked.items() if known == (target, now)]
+            asked = [client for client, (_, known) in self._asked.items() if now in known]
             if asked:  # and who asked before must still have what was there then
                 old = self._names.new("old")
                 lines.append(f"{old} = {now}")
-                self._asked |= dict.fromkeys(asked, (target, old))
+                for client in asked:
+                    wanted, known = self._asked[client]
+                    self._asked[client] = wanted, known.replace(now, old)
             self._contents[target] = now
             return [*lines, f"replace_file(root, {target!r}, random.Random('new').randbytes({step.size}))"]
+        if step.how == "empty":
+            self._contents[target] = EMPTY
+            return [f"os.truncate(root + {target!r}, 0)"]
         self._contents.pop(target, None)
-        return [f"os.truncate(root + {target!r}, 0)" if step.how == "empty" else f"remove_all([root + {target!r}])"]
+        return [f"remove_all([root + {target!r}])"]

@@ -77,14 +77,14 @@ def wait_released(client: Client) -> None:
 
 
 def wait_stalled(client: Client) -> None:
-    """The server's socket to this client, who does not read, is full, and stays so; or the server has ended the
-    connection, which reading will show."""
+    """The server's socket to this client, who does not read, is full, and stays so."""
 
     def unsent() -> int:
         side = server_side(client)
         return side[1] if side else -1
 
-    stays(unsent, "the server fills its socket to a client that does not read")
+    if stays(unsent, "the server fills its socket to a client that does not read") < 0:
+        raise Wrong("the server has let a client go that does not read")
 
 
 def wait_full() -> None:

@@ -80,19 +80,32 @@ def expect_closed_by_server(client: Client, size: int = 65536) -> None:
     expect(client.has_answer(), "the answer came whole, the server sleeps", OPEN, "the server closes the connection")
 
 
+def expect_bytes(client: Client, count: int) -> None:
+    """So many bytes come; they still belong to the answer."""
+    before = len(client.ahead)
+    client.read_ahead(count)
+    came = len(client.ahead) - before
+    expect(came == count, "what came", f"{came:,} bytes; {client.ending}", f"{count:,} bytes of an answer")
+
+
 def expect_nothing_of(client: Client, secret: bytes) -> None:
-    """The first bytes of this file are nowhere in what comes. All is left to be read."""
+    """No 16 bytes of this file, or all of a smaller one, are anywhere in what comes. All is left to be read."""
     head, body = client.read_all()
-    client.ahead = head + body
-    expect(secret[:32] not in client.ahead, "the answer", outline(client, head, body), "no byte of a secret file")
+    came = client.ahead = head + body
+    size = min(16, len(secret))
+    blocks = {secret[at : at + size] for at in range(0, len(secret) - size + 1, size)}
+    met = any(came[at : at + size] in blocks for at in range(len(came) - size + 1))
+    expect(not met, "the answer", outline(client, head, body), "no byte of a secret file")
 
 
-def expect_part(client: Client, right: bytes | None = None) -> None:
-    """Bytes of the file, if it is told, and no others, and then the end."""
+def expect_part(client: Client, right: bytes) -> None:
+    """Bytes of the file and no others, or an error's answer, and then the end; or the beginning of a head."""
     head, body = client.read_all()
     expect("the server" in client.ending, "the end", client.ending, "the end of the connection")
-    other = status(head) == 200 and right is not None and not right.startswith(body)
-    expect(not other, "the body", outline(client, head, body), "no bytes but those of the file")
+    code, begun = status(head), b"HTTP/1.".startswith(head[:7])
+    possible = code == 200 or 400 <= (code or 0) <= 599 or code is None and begun
+    expect(possible, "the answer", outline(client, head, body), "status 200, as far as it came, or an error")
+    expect(code != 200 or right.startswith(body), "the body", outline(client, head, body), "bytes of the file alone")
 
 
 def expect_refusal(client: Client) -> None:
