@@ -5,6 +5,8 @@
     cell    a case: the exchanges that make the call, one after another, under that one fault
 
 What a right server owes to each is the column's: whole answers, or, where the connection ends, no byte but the file's.
+And in every cell it owes to those who are not hit all that they asked for: to clients who were under way before the
+fault, beside the ones that it hits, and to those who come when it has run out, or when it only means more calls.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .case import Answer, Case, Close, Cut, Fault, File, Get, Hold, Refuse, Release, ServerStep, Step, Wait
+from ..bench import HUGE, NARROW, request_bytes
+from .case import (
+    Answer, Case, Close, Connect, Cut, Fault, File, Get, Hold, Refuse, Release, Send, ServerStep, Step, Wait
+)  # fmt: skip
 
 CALLS = ("accept", "receive", "send", "sendfile", "setup", "submit", "aio", "getevents", "wait")
 NAMES = {"aio": "asynchronous read", "setup": "io_setup", "submit": "io_submit", "getevents": "io_getevents",
@@ -31,7 +36,26 @@ EXCHANGES = {
 SMALL = ("small-static", "small-dynamic", "missing")  # each of their bytes may take a call of its own
 STATIC = ("small-static", "large-static")
 DYNAMIC = ("small-dynamic", "large-dynamic")
-CROWD = 24  # clients one after another, of whom one is refused something
+
+# Clients that are under way before all others, and go on after them. One has a file that no socket holds, of which it
+# reads nothing yet; one has sent half of its request.
+STALLED = {"stalled-static": "/static/huge.dat", "stalled-dynamic": "/dynamic/huge.dat"}
+HALFWAY = {"halfway-static": "/static/small.dat", "halfway-dynamic": "/dynamic/small.dat"}
+BESIDE = (*STALLED, *HALFWAY)
+
+# A call that is refused so that its connection ends: four in a row and then every second, so that with any number of
+# calls for an answer the first of one is hit, and a later one, too. A refusal meets one call, the 1st of these the
+# `first`: by then those who are under way have made their calls, and they must not be hit.
+REFUSED = (0, 1, 2, 3, 5, 7, 9)
+FIRST_SEND = 16  # after one head, by fifteen calls at most
+FIRST_RECEIVE = 200  # after two requests, byte by byte
+FIRST_SENDFILE = (1, 2, 4)  # of a small file, of a large one at its beginning, and on its way
+FIRST_SUBMIT = (1, 3)
+FIRST_SETUP = 20
+CROWD = 24  # clients one after another, of whom one is refused a context
+TOGETHER = 4  # clients of whom each sends its request before one of them reads
+MANY = 1000  # reads, more than are held
+REQUEST_CUT = 40  # in the middle of the Host field: both pieces of a request are received by a call of their own
 
 
 @dataclass(frozen=True)
@@ -62,8 +86,9 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One call under one fault, or under two that go together. `uses`: exchanges that are asked for under it, those of
-    them that are right without a fault; `needs`: those without which it says nothing. `script`: one of those below."""
+    """One call under one fault, or under several that go together. `uses`: exchanges that the fault may hit; `needs`:
+    those without which it says nothing; `then`: those that come afterwards, and must come whole; `beside`: clients that
+    are under way meanwhile. Of all of them, those that are right without a fault. `script`: one of those below."""
 
     call: str
     column: str
@@ -72,6 +97,8 @@ class Cell:
     uses: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     script: str = "answered"
+    then: tuple[str, ...] = tuple(EXCHANGES)
+    beside: tuple[str, ...] = tuple(STALLED)
 
     @property
     def id(self) -> str:
@@ -79,28 +106,31 @@ class Cell:
         return f"{self.call} {self.column}"
 
     def case(self, sound: Iterable[str], seed: int) -> Case | None:
-        """Its case, for a server that answers the exchanges `sound` without a fault; None if too few are."""
+        """Its case, for a server that is right without a fault about the exchanges and the clients under way `sound`;
+        None if too few are."""
         right = set(sound)
         uses = [name for name in self.uses if name in right]
         if not set(self.needs) <= right or not (uses or self.needs):
             return None
-        steps = _SCRIPTS[self.script](uses)
-        asked = {step.target for step in steps if isinstance(step, Get)}
+        then = [name for name in self.then if name in right]
+        beside = [name for name in self.beside if name in right]
+        steps = [*_under_way(beside), *_SCRIPTS[self.script](uses, self.faults), *_answered(then), *_gone_on(beside)]
         return Case(
             title=f"{self.about[0].upper()}{self.about[1:]}",
-            about=f"{_OWED[self.script]} This is the cell '{self.id}' of the fault matrix.",
-            rule="S16" if self.script == "ended" else RULES.get(self.call, "S7"),
+            about=f"{_OWED[self.script]} {_OTHERS} This is the cell '{self.id}' of the fault matrix.",
+            rule="S16" if self.script in _ENDS else RULES.get(self.call, "S7"),
             seed=seed,
-            files=tuple((target, file) for target, file in _files(seed) if target in asked),
+            files=_files(steps, seed),
             faults=self.faults,
             steps=tuple(steps),
         )
 
 
-def plain(names: Sequence[str], seed: int) -> Case:
-    """These exchanges without any fault: what the cells are compared with."""
+def plain(names: Sequence[str], seed: int, beside: Sequence[str] = ()) -> Case:
+    """These exchanges, and these clients under way beside them, without any fault: what the cells are compared with."""
+    steps = [*_under_way(beside), *_answered(names), *_gone_on(beside)]
     return Case(title="No fault at all", about="Each exchange comes to what it should.", rule="S4", seed=seed,
-                files=_files(seed), steps=tuple(_answered(names)))  # fmt: skip
+                files=_files(steps, seed), steps=tuple(steps))  # fmt: skip
 
 
 def cells() -> tuple[Cell, ...]:
@@ -110,127 +140,239 @@ def cells() -> tuple[Cell, ...]:
     again = [("accept", "EAGAIN"), ("accept", "EINTR"), ("accept", "ECONNABORTED"), ("receive", "EAGAIN"),
              ("receive", "EINTR"), ("send", "EAGAIN"), ("send", "EINTR"), ("sendfile", "EAGAIN"),
              ("sendfile", "EINTR"), ("getevents", "EINTR"), ("wait", "EINTR")]  # fmt: skip
-    found += [_refuse(call, error, "answered") for call, error in again]
-    ends = [("receive", "ECONNRESET"), ("send", "ECONNRESET"), ("sendfile", "ECONNRESET"), ("send", "EPIPE"),
-            ("sendfile", "EPIPE"), ("sendfile", "EIO")]  # fmt: skip
-    found += [_refuse(call, error, "ended") for call, error in ends]
+    found += [_again(call, error) for call, error in again]
+    found += [_ends("receive", "ECONNRESET")]
+    found += [_ends("send", error) for error in ("ECONNRESET", "EPIPE")]
+    found += [_ends("sendfile", error) for error in ("ECONNRESET", "EPIPE", "EIO")]
     for call in ("receive", "send", "sendfile"):  # a socket that is full, or empty, in the middle
         about = f"each {call} moves half of what it could, and every second fails with EAGAIN"
         faults = (Cut(call, share="half"), Refuse(call, "EAGAIN", first=2, every=2))
-        found.append(Cell(call, "half-again", about, faults, _exchanges(call)))
+        found.append(_whole(call, "half-again", about, faults, _exchanges(call)))
     # A queue that is full: that file may be late or cut off; the next ones are none of it.
-    found.append(Cell("submit", "EAGAIN", "the first io_submit fails with EAGAIN", (Refuse("submit", "EAGAIN"),),
-                      DYNAMIC, script="queue_full"))  # fmt: skip
+    found.append(Cell("submit", "EAGAIN", *_refused("submit", "EAGAIN", FIRST_SUBMIT), DYNAMIC, script="queue_full",
+                      beside=_beside("dynamic")))  # fmt: skip
     # A server that has what it needs from its start on asks for so many at no time.
-    found.append(Cell("setup", "EAGAIN", "the 20th io_setup fails with EAGAIN", (Refuse("setup", "EAGAIN", first=20),),
-                      DYNAMIC, ("small-dynamic",), "crowd"))  # fmt: skip
-    others = ("small-static", "missing")
-    held = (Hold("reads"),)
+    found.append(Cell("setup", "EAGAIN", *_refused("setup", "EAGAIN", (FIRST_SETUP,)), ("small-dynamic",),
+                      ("small-dynamic",), "crowd", beside=_beside("dynamic")))  # fmt: skip
+    held, beside = (Hold("reads"),), _beside("dynamic")
     found += [
-        Cell("aio", "EIO", "each asynchronous read of a file fails with EIO", held, others, ("large-dynamic",),
-             "failed"),
-        Cell("aio", "late", "no asynchronous read is done until others were served", held, others, ("large-dynamic",),
-             "late"),
+        Cell("aio", "EIO", "asynchronous reads of two files fail with EIO, all of the one, and one of the other", held,
+             ("small-dynamic",), ("large-dynamic",), "failed", beside=beside),
+        Cell("aio", "late", "no asynchronous read is done until others were served", held,
+             ("small-static", "missing"), ("large-dynamic",), "late", beside=beside),
         Cell("aio", "last-first", "of several asynchronous reads the last is done first", held, ("small-static",),
-             DYNAMIC, "last_first"),
+             DYNAMIC, "last_first", beside=beside),
     ]  # fmt: skip
     order = [column.id for column in COLUMNS]
     return tuple(sorted(found, key=lambda cell: (CALLS.index(cell.call), order.index(cell.column))))
 
 
-def _exchanges(call: str, *, bytewise: bool = False) -> tuple[str, ...]:
-    """Those that make the call; `bytewise`: each byte may take one, so only small ones, but for requests."""
-    made = {"sendfile": STATIC, "submit": DYNAMIC, "aio": DYNAMIC, "getevents": DYNAMIC}.get(call, tuple(EXCHANGES))
-    return tuple(name for name in made if name in SMALL) if bytewise and call in ("send", "sendfile", "aio") else made
+def _exchanges(call: str) -> tuple[str, ...]:
+    """Those that make the call."""
+    return {"sendfile": STATIC, "submit": DYNAMIC, "aio": DYNAMIC, "getevents": DYNAMIC}.get(call, tuple(EXCHANGES))
+
+
+def _beside(*halfway: str) -> tuple[str, ...]:
+    """A client under way for each kind of file. Of the kinds `halfway` it has made no call yet but receives: for those
+    whose calls are counted, or are as many as there are bytes."""
+    return tuple(f"{'halfway' if kind in halfway else 'stalled'}-{kind}" for kind in ("static", "dynamic"))
+
+
+def _whole(call: str, column: str, about: str, faults: tuple[Fault, ...], uses: tuple[str, ...], *,
+           without: str = "", halfway: Sequence[str] = ()) -> Cell:  # fmt: skip
+    """A cell in which all comes whole: who makes the call first, and then all others but `without`."""
+    then = tuple(name for name in EXCHANGES if name not in (*uses, without))
+    return Cell(call, column, about, faults, uses, then=then, beside=_beside(*halfway))
 
 
 def _cut(call: str, column: str) -> Cell:
-    if column in ("1", "7"):
+    bytewise = column in ("1", "7")
+    if bytewise:
         unit = f"{'read' if call == 'submit' else 'byte'}{'' if column == '1' else 's'}"
         fault, much = Cut(call, most=int(column)), f"at most {column} {unit}"
     else:
         fault, much = Cut(call, share=column), column.replace("-", " ")
     verb = "takes" if call == "submit" else "moves"
     about = f"each {NAMES.get(call, call)} {verb} {much} of what it could"
-    return Cell(call, column, about, (fault,), _exchanges(call, bytewise=column in ("1", "7")))
+    # A large file whose body goes by it would take a million calls.
+    kind = {"send": "dynamic", "sendfile": "static", "aio": "dynamic"}.get(call, "") if bytewise else ""
+    uses = tuple(name for name in _exchanges(call) if name != f"large-{kind}")
+    return _whole(call, column, about, (fault,), uses, without=f"large-{kind}", halfway=(kind,))
 
 
-def _refuse(call: str, error: str, script: str) -> Cell:
+def _again(call: str, error: str) -> Cell:
+    """The call has to be made again."""
     about = f"every second {NAMES.get(call, call)}, from the first on, fails with {error}"
-    return Cell(call, error, about, (Refuse(call, error, first=1, every=2),), _exchanges(call), script=script)
+    return _whole(call, error, about, (Refuse(call, error, first=1, every=2),), _exchanges(call))
 
 
-def _files(seed: int) -> tuple[tuple[str, File], ...]:
+def _ends(call: str, error: str) -> Cell:
+    """The call ends its connection."""
+    uses: tuple[str, ...]
+    if call == "receive":
+        numbers, uses, script, halfway = _numbers(FIRST_RECEIVE), ("small-static", "missing"), "pieces_ended", ()
+    elif call == "send":
+        numbers, uses, script, halfway = _numbers(FIRST_SEND), _BY_TURNS, "ended", ("dynamic",)
+    else:
+        numbers, uses, script, halfway = FIRST_SENDFILE, STATIC, "file_ended", ("static",)
+    return Cell(call, error, *_refused(call, error, numbers), uses, script=script, beside=_beside(*halfway))
+
+
+def _numbers(first: int) -> tuple[int, ...]:
+    return tuple(first + number for number in REFUSED)
+
+
+def _refused(call: str, error: str, numbers: Sequence[int]) -> tuple[str, tuple[Fault, ...]]:
+    """What the refusals of these calls do, and they themselves."""
+    named = [f"{number}{_suffix(number)}" for number in numbers]
+    which = f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
+    about = f"the {which} {NAMES.get(call, call)} {'fail' if len(named) > 1 else 'fails'} with {error}"
+    return about, tuple(Refuse(call, error, first=number) for number in numbers)
+
+
+def _suffix(number: int) -> str:
+    return "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+
+
+def _files(steps: Sequence[Step], seed: int) -> tuple[tuple[str, File], ...]:
+    """The files that are asked for. A step that sends pieces of a request names none; one that answers it does."""
+    asked = {step.target for step in steps if isinstance(step, Get)}
+    asked |= {step.file for step in steps if isinstance(step, Answer)}
     rng = random.Random(f"matrix/{seed}")
     small, large = rng.randrange(1500, 3000, 2) + 1, rng.randrange(700_000, 1_100_000, 2) + 1
-    return tuple((target, File(size=small if name.startswith("small") else large))
-                 for name, target in EXCHANGES.items() if name != "missing")  # fmt: skip
+    sizes = {"small": small, "large": large, "huge": HUGE + small}
+    targets = [*EXCHANGES.values(), *STALLED.values()]
+    return tuple((target, File(size=sizes[name])) for target in targets
+                 if target in asked and (name := target.split("/")[2].removesuffix(".dat")) in sizes)  # fmt: skip
 
 
 # -- scripts: what the exchanges of a cell do --------------------------------------------------------------------------
 
 
-def _answer(name: str) -> Answer:
-    return Answer(404 if name == "missing" else 200, client=name)
+def _under_way(names: Sequence[str]) -> list[Step]:
+    """Clients that have got a part of the way."""
+    steps: list[Step] = []
+    for name in names:
+        if name in STALLED:
+            steps += [Connect(1, NARROW, client=name), Get(STALLED[name], client=name), Wait("stalled", client=name)]
+        else:
+            request = request_bytes(HALFWAY[name])
+            steps += [Send(request[:REQUEST_CUT], client=name), Wait("received", client=name)]
+    return steps
 
 
-def _answered(names: Sequence[str]) -> list[Step]:
-    """One after another; each answer is whole."""
-    return [step for name in names for step in (Get(EXCHANGES[name], client=name), _answer(name))]
+def _gone_on(names: Sequence[str]) -> list[Step]:
+    """They go on, and get all."""
+    steps: list[Step] = []
+    for name in names:
+        if name in HALFWAY:
+            steps.append(Send(request_bytes(HALFWAY[name])[REQUEST_CUT:], client=name))
+        steps.append(Answer(200, file=HALFWAY.get(name, ""), client=name))
+    return steps
 
 
-def _ended(names: Sequence[str]) -> list[Step]:
-    """Any of them may end early; what comes of it until then is right."""
-    return [step for name in names for step in (Get(EXCHANGES[name], client=name), Answer("part", client=name))]
+def _answered(names: Sequence[str], _: Sequence[Fault] = (), when: str = "") -> list[Step]:
+    """One after another; each answer is whole. `when` tells these clients from others who ask for the same."""
+    return [step for name in names for step in (Get(EXCHANGES[name], client=f"{when}{name}"),
+                                                Answer(404 if name == "missing" else 200, client=f"{when}{name}"))]
 
 
-def _queue_full(names: Sequence[str]) -> list[Step]:
-    return [Get(EXCHANGES[names[-1]], client="first"), Answer("part", client="first"), *_answered(names)]
+def _last(faults: Sequence[Fault]) -> int:
+    """The number of the last call that is refused. Each exchange makes one such call at least: so after so many of
+    them there is no fault any more, whatever the server does."""
+    return max(fault.first for fault in faults if isinstance(fault, Refuse))
 
 
-def _crowd(names: Sequence[str]) -> list[Step]:
-    """Many clients for a dynamic file, of whom one may be refused, and those after them."""
-    crowd = [f"one-{number}" for number in range(1, CROWD + 1)]
-    asked = [step for name in crowd for step in (Get(EXCHANGES["small-dynamic"], client=name),
-                                                 Answer("part", client=name), Close(True, client=name))]  # fmt: skip
-    return [*asked, *_answered(names)]
+def _parts(targets: Iterable[str], split: Sequence[int] = (), together: int = 1) -> list[Step]:
+    """Clients of whom each may be hit: its connection may end early; what comes of the answer until then is right."""
+    steps: list[Step] = []
+    for number, target in enumerate(targets, 1):
+        name = f"one-{number}"
+        steps += [Connect(together, client=name)] if together > 1 else []
+        steps += [Get(target, tuple(split), client=name), Answer("part", client=name), Close(True, client=name)]
+    return steps
 
 
-def _held(names: Sequence[str], end: Release, answer: Answer) -> list[Step]:
+def _turns(names: Sequence[str], count: int) -> list[str]:
+    """So many targets: of these exchanges, one after another and again."""
+    return [EXCHANGES[names[number % len(names)]] for number in range(count)]
+
+
+def _ended(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
+    return _parts(_turns(names, _last(faults)))
+
+
+def _pieces_ended(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
+    """Requests in two pieces: either may be the one that is not received."""
+    return _parts(_turns(names, -(-_last(faults) // TOGETHER)), (REQUEST_CUT,), TOGETHER)
+
+
+def _file_ended(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
+    """A small file, and then such as no socket takes at once."""
+    large = STALLED["stalled-static"]
+    return _parts([EXCHANGES[names[0]], *[large] * (_last(faults) - 2), EXCHANGES[names[0]]])
+
+
+def _queue_full(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
+    """At first a file that is read by windows: the first of them is refused, and a later one."""
+    return _parts([STALLED["stalled-dynamic"], *_turns(names, _last(faults) - 1)])
+
+
+def _crowd(names: Sequence[str], _: Sequence[Fault]) -> list[Step]:
+    """Many clients for a dynamic file, of whom one may be refused."""
+    return _parts(_turns(names, CROWD))
+
+
+def _meanwhile(names: Sequence[str]) -> list[Step]:
+    return _answered(names, when="meanwhile-")
+
+
+def _late(names: Sequence[str], _: Sequence[Fault]) -> list[Step]:
     """A large dynamic file, whose reads are held; the others meanwhile; and how it goes on."""
-    return [Get(EXCHANGES["large-dynamic"], client="reader"), ServerStep("reading"), *_answered(names), end, answer]
+    return [Get(EXCHANGES["large-dynamic"], client="reader"), ServerStep("reading"), *_meanwhile(names), Release("all"),
+            Answer(200, client="reader")]  # fmt: skip
 
 
-def _late(names: Sequence[str]) -> list[Step]:
-    return _held(names, Release("all"), Answer(200, client="reader"))
-
-
-def _failed(names: Sequence[str]) -> list[Step]:
-    return [*_held((), Release("all", error="EIO"), Answer("part", client="reader")), *_answered(names),
-            *_answered(("large-dynamic",))]  # fmt: skip
-
-
-def _last_first(names: Sequence[str]) -> list[Step]:
-    """The second client's read is done before any of the first one's, and of those the last one first."""
-    first, second = "large-dynamic", "small-dynamic"
+def _failed(names: Sequence[str], _: Sequence[Fault]) -> list[Step]:
+    """All reads of one file fail, and of another the first one, while a third is read."""
+    large = EXCHANGES["large-dynamic"]
+    third = [(Get(EXCHANGES[name], client="third"), Answer(200, client="third")) for name in names]
     return [
-        Get(EXCHANGES[first], client=first), Wait("received", client=first),
-        Get(EXCHANGES[second], client=second), Wait("received", client=second),
-        ServerStep("reading"), Release(1, last_first=True), Release(1, last_first=True),
-        *_answered(names),
-        Release("all", last_first=True), _answer(second), _answer(first),
+        Get(large, client="first"), ServerStep("reading"), Release(MANY, error="EIO"),
+        Get(large, client="second"), ServerStep("reading"),
+        *[get for get, _ in third],
+        *[ServerStep("reading") for _ in third],
+        Release(1, error="EIO"), Release("all"),
+        Answer("part", client="first"), Answer("part", client="second"),
+        *[answer for _, answer in third],
     ]  # fmt: skip
 
 
-_SCRIPTS = {"answered": _answered, "ended": _ended, "queue_full": _queue_full, "crowd": _crowd, "failed": _failed,
-            "late": _late, "last_first": _last_first}  # fmt: skip
-_WHOLE = "The call says what it has done, and the rest is to be done by another: every answer comes whole."
+def _last_first(names: Sequence[str], _: Sequence[Fault]) -> list[Step]:
+    """The second client's read is done before any of the first one's, and of those the last one first."""
+    first, second = "large-dynamic", "small-dynamic"
+    return [
+        Get(EXCHANGES[first], client="first"), Wait("received", client="first"),
+        Get(EXCHANGES[second], client="second"), Wait("received", client="second"),
+        ServerStep("reading"), Release(1, last_first=True), Release(1, last_first=True),
+        *_meanwhile(names),
+        Release("all", last_first=True), Answer(200, client="second"), Answer(200, client="first"),
+    ]  # fmt: skip
+
+
+_BY_TURNS = ("small-dynamic", "small-static", "missing")
+_SCRIPTS = {"answered": _answered, "ended": _ended, "pieces_ended": _pieces_ended, "file_ended": _file_ended,
+            "queue_full": _queue_full, "crowd": _crowd, "failed": _failed, "late": _late,
+            "last_first": _last_first}  # fmt: skip
+_ENDS = ("ended", "pieces_ended", "file_ended")
+_ENDED = "That connection is over, and no other: what came of its answer is right."
+_OTHERS = "Who was under way beside it gets all, and so does who comes afterwards."
 _OWED = {
-    "answered": _WHOLE,
-    "ended": "That connection is over, and no other: what came of each answer is right, and the server lives.",
-    "queue_full": "That file is read later, or its connection ends; the next ones come whole.",
-    "crowd": "Whom there is no room for is refused; the server lives, and the next answers come whole.",
-    "failed": "That connection ends; no byte comes that was not read, and the next answers come whole.",
+    "answered": "The call says what it has done, and the rest is to be done by another: every answer comes whole.",
+    **dict.fromkeys(_ENDS, _ENDED),
+    "queue_full": "That file is read later, or its connection ends.",
+    "crowd": "Whom there is no room for is refused.",
+    "failed": "Those two connections end, and no byte comes that was not read.",
     "late": "The others are served meanwhile, and the file comes whole when it has been read.",
     "last_first": "Completions come in the disk's order, and each names its request: both files come whole.",
 }

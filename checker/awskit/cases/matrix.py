@@ -62,13 +62,14 @@ class Matrix:
 def run(target: Target, seed: int, calls: Collection[str] = grid.CALLS) -> Matrix:
     """Play every cell of these calls on the server. Raises Trouble if it cannot even be judged without a fault."""
     unsound = _unsound(target, seed)
-    sound = [name for name in grid.EXCHANGES if name not in unsound]
+    sound = [name for name in (*grid.EXCHANGES, *grid.BESIDE) if name not in unsound]
     cells = tuple(_judge(cell, sound, target, seed) for cell in grid.cells() if cell.call in calls)
     return Matrix(target.name, seed, unsound, cells)
 
 
 def _unsound(target: Target, seed: int) -> dict[str, Played]:
-    """Which exchanges fail without a fault, where one comes after another: without those the others hold."""
+    """Which exchanges fail without a fault, where one comes after another: without those the others hold. And which
+    clients under way beside them fail, or make them fail."""
     found: dict[str, Played] = {}
     while left := [name for name in grid.EXCHANGES if name not in found]:
         played = play(grid.plain(left, seed), target)
@@ -77,6 +78,13 @@ def _unsound(target: Target, seed: int) -> dict[str, Played]:
         step = None if played.step is None else played.case.steps[played.step]
         # At the end of all, or at a start, it is none in particular.
         found |= dict.fromkeys([step.client] if isinstance(step, ClientStep) else left, played)
+    for together in dict.fromkeys(cell.beside for cell in grid.cells()) if left else ():
+        names = [name for name in together if name not in found]
+        both = play(grid.plain(left, seed, names), target)
+        if both.failure:
+            alone = {name: play(grid.plain(left, seed, [name]), target) for name in names}
+            failed = {name: played for name, played in alone.items() if played.failure}
+            found |= failed or dict.fromkeys(names, both)
     return found
 
 
