@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from awskit.cases import grid, matrix, matrix_command, matrix_page
-from awskit.cases.case import Case, ServerStep
+from awskit.cases.case import Answer, Case, Connect, Refuse, ServerStep
 from awskit.cases.matrix import Judged, Mark, Matrix
 from awskit.cases.play import Played
 from awskit.cases.read import parse
@@ -23,6 +23,8 @@ from awskit.cases.write import to_text
 from awskit.model import Failure
 from grading import ROOT, awscheck
 from matrix import REFERENCE, SAMPLES, cells, differences, expected, servers
+
+ALL = (*grid.EXCHANGES, *grid.STALLED, *grid.HALFWAY, *grid.APART)  # of a server that is right without a fault
 
 # Of a row a defect, and all cells of that row: of those rows in which it shows at once.
 SHOWN = {
@@ -61,19 +63,22 @@ def test_a_fault_that_hits_nothing_is_no_verdict() -> None:
     ("hits", "step", "mark"),
     [
         (0, None, Mark.MISSED),  # all went well, and the fault was none of it
-        (0, 1, Mark.MISSED),  # the reads that were to be held were never asked for
-        (0, 3, Mark.FAILED),  # it failed by itself
+        (0, ServerStep, Mark.MISSED),  # the reads that were to be held were never asked for
+        (0, Answer, Mark.FAILED),  # it failed by itself
         (5, None, Mark.HELD),
-        (5, 1, Mark.FAILED),
-        (5, 3, Mark.FAILED),
+        (5, ServerStep, Mark.FAILED),
+        (5, Answer, Mark.FAILED),
     ],
 )
 def test_what_is_delivered_decides(
-    hits: int, step: int | None, mark: Mark, monkeypatch: pytest.MonkeyPatch
+    hits: int, step: type | None, mark: Mark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`step`: which kind of step fails, the first one of it."""
+
     def played(case: Case, target: Any) -> Played:
         target.hits = hits
-        return Played(case, None if step is None else Failure("not so"), step=step)
+        at = next((number for number, one in enumerate(case.steps) if step and isinstance(one, step)), None)
+        return Played(case, None if at is None else Failure("not so"), step=at)
 
     class Nowhere(Target):
         name = "nowhere"
@@ -81,8 +86,6 @@ def test_what_is_delivered_decides(
 
     monkeypatch.setattr(matrix, "play", played)
     late = next(cell for cell in grid.cells() if cell.id == "aio late")
-    case = late.case(grid.EXCHANGES, 1)
-    assert case is not None and isinstance(case.steps[1], ServerStep)
     monkeypatch.setattr(matrix, "_unsound", lambda *_: {})
     monkeypatch.setattr(grid, "cells", lambda: (late,))
     assert [judged.mark for judged in matrix.run(Nowhere(), 1).cells] == [mark]
@@ -92,6 +95,37 @@ def test_what_fails_without_a_fault_is_left_out_of_the_cells() -> None:
     done = awscheck("matrix", SAMPLES / "defect" / "buffers-from-start", "--only", "aio")
     assert done.code == 1 and "fails without any fault, and is left out: large-dynamic: " in done.text
     assert re.search(r"^aio +held +held +held +held .* out +out +out$", done.text, re.MULTILINE)
+
+
+def test_who_makes_a_call_for_the_other_kind_of_file_is_not_hit_beside() -> None:
+    """Static files by send, dynamic ones by sendfile: wrong, but no fault's doing. A client that is stalled in such a
+    file made calls without number, and would be hit where it is another's turn."""
+    assert differences("defect/read-and-send", calls=("send",)) == []
+    assert differences("defect/sendfile-for-both", calls=("sendfile",)) == []
+
+
+@pytest.mark.parametrize("name", ["dynamic-loops-until-sent", "eagain-ends-dynamic"])
+def test_a_client_beside_that_fails_without_a_fault_is_left_out(name: str) -> None:
+    """A client that reads nothing holds up the whole server, or ends where its socket is full."""
+    sample = SAMPLES / "defect" / name
+    done = awscheck("matrix", sample, "--only", "getevents", "wait")
+    assert done.code == 1 and re.search(r"fails without any fault, and is left out: stalled-dynamic: ", done.text)
+    assert "2 held; " in done.text
+
+
+def test_the_same_seed_gives_the_same_grid_and_each_cell_plays_alone(tmp_path: Path) -> None:
+    sample = SAMPLES / "defect" / "body-send-error-kills"
+    runs = []
+    for name, seed in (("one", 1), ("same", 1), ("other", 2)):
+        done = awscheck("matrix", sample, "--only", "send", "--seed", seed, "--out", tmp_path / name)
+        rows = [line for line in done.text.splitlines() if re.match(r"send |FAILS: ", line)]
+        runs.append((rows, {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}))
+    assert runs[0] == runs[1] and len(runs[0][1]) == 9
+    assert runs[0][0] == runs[2][0] and len(runs[0][0]) == 3
+    assert all(runs[0][1][name] != text for name, text in runs[2][1].items())
+    for path in (tmp_path / "other").iterdir():
+        red = path.name in ("send-econnreset.toml", "send-epipe.toml")
+        assert awscheck("replay", path, "--server", sample).code == int(red), path.name
 
 
 def test_a_red_cell_is_a_case_that_fails_alone(tmp_path: Path) -> None:
@@ -106,15 +140,47 @@ def test_a_red_cell_is_a_case_that_fails_alone(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_cases_and_another_seed_others() -> None:
-    one, same, other = ([cell.case(grid.EXCHANGES, seed) for cell in grid.cells()] for seed in (7, 7, 8))
+    one, same, other = ([cell.case(ALL, seed) for cell in grid.cells()] for seed in (7, 7, 8))
     assert one == same
     assert all(a is not None and b is not None and a.files != b.files for a, b in zip(one, other))
+
+
+def _connections(case: Case) -> dict[str, int]:
+    """The clients of whom each may be hit, and how many each name stands for."""
+    counts = {step.client: step.count for step in case.steps if isinstance(step, Connect)}
+    parts = [step.client for step in case.steps if isinstance(step, Answer) and step.expected == "part"]
+    return {name: counts.get(name, 1) for name in parts}
+
+
+def test_a_fault_that_may_end_a_connection_has_run_out_before_those_who_must_be_served() -> None:
+    """Each exchange makes the call at least once."""
+    for cell in grid.cells():
+        case = cell.case(ALL, 1)
+        assert case is not None
+        may_end = _connections(case)
+        refusals = [fault for fault in case.faults if isinstance(fault, Refuse) and not fault.every]
+        assert sum(may_end.values()) >= max((fault.first for fault in refusals), default=0), cell.id
+        assert not may_end or refusals or cell.id == "aio EIO", cell.id
+
+
+def test_in_each_cell_all_kinds_are_served_beside_the_fault_and_after_it() -> None:
+    for cell in grid.cells():
+        case = cell.case(ALL, 1)
+        assert case is not None
+        last = max((at for at, step in enumerate(case.steps) if isinstance(step, Answer) and step.expected == "part"),
+                   default=-1)  # fmt: skip
+        whole = [step.client for step in case.steps[last + 1 :] if isinstance(step, Answer)
+                 and step.expected in (200, 404)]  # fmt: skip
+        first = [step.client for step in case.steps if hasattr(step, "client")][0]
+        assert {"small-static", "small-dynamic", "missing"} <= set(whole), cell.id
+        assert first == whole[-len(cell.beside)] == cell.beside[0], cell.id
+        assert {name.split("-")[1] for name in cell.beside} == {"static", "dynamic"}, cell.id
 
 
 def test_each_cell_is_a_sound_case_of_its_own() -> None:
     names = set()
     for cell in grid.cells():
-        case = cell.case(grid.EXCHANGES, 1)
+        case = cell.case(ALL, 1)
         assert case is not None and parse(to_text(case), cell.id) == case
         names.add(Judged(cell, Mark.HELD).file)
         assert cell.call in grid.CALLS and cell.column in {column.id for column in grid.COLUMNS}
@@ -173,7 +239,7 @@ def test_who_bears_a_fault_and_then_harms_others_is_seen(
 
 def _judged(mark: Mark, index: int = 0) -> Judged:
     cell = grid.cells()[index]
-    case = cell.case(grid.EXCHANGES, 1)
+    case = cell.case(ALL, 1)
     assert case is not None
     failure = Failure("a \x1b[2J <b>reason</b> ##[error]") if mark is Mark.FAILED else None
     return Judged(cell, mark, case, Played(case, failure))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..bench import HUGE, NARROW, request_bytes
 from .case import (
@@ -38,10 +38,11 @@ STATIC = ("small-static", "large-static")
 DYNAMIC = ("small-dynamic", "large-dynamic")
 
 # Clients that are under way before all others, and go on after them. One has a file that no socket holds, of which it
-# reads nothing yet; one has sent half of its request.
+# reads nothing yet; one has sent half of its request. APART is the same as the first where its body is known to take
+# another call than the one that is hit: static by sendfile, dynamic without.
 STALLED = {"stalled-static": "/static/huge.dat", "stalled-dynamic": "/dynamic/huge.dat"}
 HALFWAY = {"halfway-static": "/static/small.dat", "halfway-dynamic": "/dynamic/small.dat"}
-BESIDE = (*STALLED, *HALFWAY)
+APART = {"apart-static": "stalled-static", "apart-dynamic": "stalled-dynamic"}
 
 # A call that is refused so that its connection ends: four in a row and then every second, so that with any number of
 # calls for an answer the first of one is hit, and a later one, too. A refusal meets one call, the 1st of these the
@@ -133,6 +134,11 @@ def plain(names: Sequence[str], seed: int, beside: Sequence[str] = ()) -> Case:
                 files=_files(steps, seed), steps=tuple(steps))  # fmt: skip
 
 
+def sendfiles(name: str, seed: int) -> Case:
+    """One of STALLED while sendfile is cut, which harms nobody: it hits the server where the body goes by sendfile."""
+    return replace(plain((), seed, (name,)), faults=(Cut("sendfile", share="all-but-one"),), may_miss=True)
+
+
 def cells() -> tuple[Cell, ...]:
     """All that there are, row by row."""
     found = [_cut(call, column) for call in ("receive", "send", "sendfile", "submit", "aio")
@@ -172,17 +178,22 @@ def _exchanges(call: str) -> tuple[str, ...]:
     return {"sendfile": STATIC, "submit": DYNAMIC, "aio": DYNAMIC, "getevents": DYNAMIC}.get(call, tuple(EXCHANGES))
 
 
-def _beside(*halfway: str) -> tuple[str, ...]:
-    """A client under way for each kind of file. Of the kinds `halfway` it has made no call yet but receives: for those
-    whose calls are counted, or are as many as there are bytes."""
-    return tuple(f"{'halfway' if kind in halfway else 'stalled'}-{kind}" for kind in ("static", "dynamic"))
+def _beside(kind: str = "") -> tuple[str, ...]:
+    """Clients under way. Where the calls of a `kind` of file are counted, or are as many as there are bytes, these have
+    made none of them yet, or none that is needed for a body."""
+    if not kind:
+        return tuple(STALLED)
+    return f"apart-{'static' if kind == 'dynamic' else 'dynamic'}", *HALFWAY
 
 
 def _whole(call: str, column: str, about: str, faults: tuple[Fault, ...], uses: tuple[str, ...], *,
-           without: str = "", halfway: Sequence[str] = ()) -> Cell:  # fmt: skip
-    """A cell in which all comes whole: who makes the call first, and then all others but `without`."""
-    then = tuple(name for name in EXCHANGES if name not in (*uses, without))
-    return Cell(call, column, about, faults, uses, then=then, beside=_beside(*halfway))
+           bytewise: str = "") -> Cell:  # fmt: skip
+    """A cell in which all comes whole: to those who make the call first, then to all others. `bytewise`: a kind of
+    file of which each byte takes a call, and who knows of which other: a large one would take a million."""
+    right = SMALL if bytewise else tuple(EXCHANGES)
+    uses = tuple(name for name in right if name in uses)
+    then = tuple(name for name in right if name not in uses)
+    return Cell(call, column, about, faults, uses, then=then, beside=_beside(bytewise))
 
 
 def _cut(call: str, column: str) -> Cell:
@@ -194,10 +205,8 @@ def _cut(call: str, column: str) -> Cell:
         fault, much = Cut(call, share=column), column.replace("-", " ")
     verb = "takes" if call == "submit" else "moves"
     about = f"each {NAMES.get(call, call)} {verb} {much} of what it could"
-    # A large file whose body goes by it would take a million calls.
     kind = {"send": "dynamic", "sendfile": "static", "aio": "dynamic"}.get(call, "") if bytewise else ""
-    uses = tuple(name for name in _exchanges(call) if name != f"large-{kind}")
-    return _whole(call, column, about, (fault,), uses, without=f"large-{kind}", halfway=(kind,))
+    return _whole(call, column, about, (fault,), _exchanges(call), bytewise=kind)
 
 
 def _again(call: str, error: str) -> Cell:
@@ -210,12 +219,12 @@ def _ends(call: str, error: str) -> Cell:
     """The call ends its connection."""
     uses: tuple[str, ...]
     if call == "receive":
-        numbers, uses, script, halfway = _numbers(FIRST_RECEIVE), ("small-static", "missing"), "pieces_ended", ()
+        numbers, uses, script, kind = _numbers(FIRST_RECEIVE), ("small-static", "missing"), "pieces_ended", ""
     elif call == "send":
-        numbers, uses, script, halfway = _numbers(FIRST_SEND), _BY_TURNS, "ended", ("dynamic",)
+        numbers, uses, script, kind = _numbers(FIRST_SEND), _BY_TURNS, "ended", "dynamic"
     else:
-        numbers, uses, script, halfway = FIRST_SENDFILE, STATIC, "file_ended", ("static",)
-    return Cell(call, error, *_refused(call, error, numbers), uses, script=script, beside=_beside(*halfway))
+        numbers, uses, script, kind = FIRST_SENDFILE, STATIC, "file_ended", "static"
+    return Cell(call, error, *_refused(call, error, numbers), uses, script=script, beside=_beside(kind))
 
 
 def _numbers(first: int) -> tuple[int, ...]:
@@ -253,8 +262,9 @@ def _under_way(names: Sequence[str]) -> list[Step]:
     """Clients that have got a part of the way."""
     steps: list[Step] = []
     for name in names:
-        if name in STALLED:
-            steps += [Connect(1, NARROW, client=name), Get(STALLED[name], client=name), Wait("stalled", client=name)]
+        if name not in HALFWAY:
+            target = STALLED[APART.get(name, name)]
+            steps += [Connect(1, NARROW, client=name), Get(target, client=name), Wait("stalled", client=name)]
         else:
             request = request_bytes(HALFWAY[name])
             steps += [Send(request[:REQUEST_CUT], client=name), Wait("received", client=name)]

@@ -62,7 +62,8 @@ class Matrix:
 def run(target: Target, seed: int, calls: Collection[str] = grid.CALLS) -> Matrix:
     """Play every cell of these calls on the server. Raises Trouble if it cannot even be judged without a fault."""
     unsound = _unsound(target, seed)
-    sound = [name for name in (*grid.EXCHANGES, *grid.BESIDE) if name not in unsound]
+    sound = [name for name in (*grid.EXCHANGES, *grid.STALLED, *grid.HALFWAY) if name not in unsound]
+    sound += [name for name, stalled in grid.APART.items() if stalled in sound and _is_apart(stalled, target, seed)]
     cells = tuple(_judge(cell, sound, target, seed) for cell in grid.cells() if cell.call in calls)
     return Matrix(target.name, seed, unsound, cells)
 
@@ -79,13 +80,20 @@ def _unsound(target: Target, seed: int) -> dict[str, Played]:
         # At the end of all, or at a start, it is none in particular.
         found |= dict.fromkeys([step.client] if isinstance(step, ClientStep) else left, played)
     for together in dict.fromkeys(cell.beside for cell in grid.cells()) if left else ():
-        names = [name for name in together if name not in found]
+        names = [own for name in together if (own := grid.APART.get(name, name)) not in found]
         both = play(grid.plain(left, seed, names), target)
         if both.failure:
             alone = {name: play(grid.plain(left, seed, [name]), target) for name in names}
             failed = {name: played for name, played in alone.items() if played.failure}
             found |= failed or dict.fromkeys(names, both)
     return found
+
+
+def _is_apart(stalled: str, target: Target, seed: int) -> bool:
+    """Whether a body goes by the call that is its kind's: of a static file by sendfile, of a dynamic one without."""
+    counting = _Counting(target)
+    play(grid.sendfiles(stalled, seed), counting)
+    return (counting.hits > 0) == (stalled == "stalled-static")
 
 
 def _judge(cell: grid.Cell, sound: list[str], target: Target, seed: int) -> Judged:
