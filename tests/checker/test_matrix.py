@@ -237,6 +237,15 @@ def test_who_bears_a_fault_and_then_harms_others_is_seen(
     assert others == dict.fromkeys(unseen, "held")
 
 
+def test_who_makes_many_calls_is_not_hit_under_way(changed: Callable[..., Path], tmp_path: Path) -> None:
+    """A right server that receives byte by byte and sends a head by ten calls: the clients beside have theirs."""
+    marks = marks_of(changed("bytewise.h"), tmp_path, "--only", "receive", "send")
+    others = {name: mark for name, mark in marks.items() if mark != "held"}
+    # There is no part of one byte.
+    assert others == {f"receive {column}": "not delivered" for column in ("1", "7", "half", "all-but-one")}
+    assert len(marks) == 17
+
+
 def _judged(mark: Mark, index: int = 0) -> Judged:
     cell = grid.cells()[index]
     case = cell.case(ALL, 1)

@@ -35,7 +35,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="hit a server's calls with each fault, and show the grid",
         description="Ask for small and large files, static and dynamic, and for one that is not there, once for each\n"
         "fault that a call can meet: it moves less, has to be made again, ends the connection, or the disk takes its\n"
-        "time. Rows are calls, columns faults, and each cell is a case.",
+        "time. Who was under way before the fault, and who comes after it, must get all. Rows are calls, columns\n"
+        "faults, and each cell is a case.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -18,7 +18,7 @@ from .matrix import Judged, Mark, Matrix, failure_of
 MOST = 24  # lines of one text
 _CLASSES = {Mark.HELD: "held", Mark.FAILED: "failed", Mark.MISSED: "missed", Mark.LEFT_OUT: "out", Mark.ERROR: "error"}
 _KEY = {
-    Mark.HELD: "every answer came as it should",
+    Mark.HELD: "every answer came as it should, also to those beside the fault and after it",
     Mark.FAILED: "one did not, or the server ended",
     Mark.MISSED: "the server made no call that could be hit: no verdict, and nothing good",
     Mark.LEFT_OUT: "what makes the call fails without any fault",
@@ -49,7 +49,8 @@ def _top(matrix: Matrix) -> Markup:
     counts = " · ".join(f"{len(found)} {mark.value}" for mark in Mark if (found := matrix.of(mark)))
     told = element("p", f"{line(matrix.server)} · seed {matrix.seed} · {counts}", class_="soft")
     about = element("p", "Each cell asks for small and large files, static and dynamic, and for one that is not there,"
-                    " while one call of the server meets one fault.")  # fmt: skip
+                    " while one call of the server meets one fault. Who was under way before it, and who comes after"
+                    " it, must get all.")  # fmt: skip
     return element("header", element("h1", "The fault matrix"), told, about)
 
 
