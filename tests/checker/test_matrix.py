@@ -113,6 +113,12 @@ def test_a_client_beside_that_fails_without_a_fault_is_left_out(name: str) -> No
     assert "2 held; " in done.text
 
 
+@pytest.mark.parametrize("name", ["eight-clients-at-most", "global-buffers"])
+def test_what_clients_at_once_do_to_a_server_is_no_fault_s_work(name: str) -> None:
+    """It fails with so many of them, or by what one does to the other: without the fault, too."""
+    assert differences(f"defect/{name}", calls=("aio",)) == []
+
+
 def test_the_same_seed_gives_the_same_grid_and_each_cell_plays_alone(tmp_path: Path) -> None:
     sample = SAMPLES / "defect" / "body-send-error-kills"
     runs = []

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from ..bench import HUGE, NARROW, request_bytes
 from .case import (
-    Answer, Case, Close, Connect, Cut, Fault, File, Get, Hold, Refuse, Release, Send, ServerStep, Step, Wait
+    Answer, Case, Close, Connect, Cut, Fault, File, Get, Hold, Receive, Refuse, Release, Send, ServerStep, Step, Wait
 )  # fmt: skip
 
 CALLS = ("accept", "receive", "send", "sendfile", "setup", "submit", "aio", "getevents", "wait")
@@ -55,6 +55,7 @@ FIRST_SUBMIT = (1, 3)
 FIRST_SETUP = 20
 CROWD = 24  # clients one after another, of whom one is refused a context
 TOGETHER = 4  # clients of whom each sends its request before one of them reads
+BEGUN = 1000  # bytes of an answer, the first of its body among them: what was read for it is there
 MANY = 1000  # reads, more than are held
 REQUEST_CUT = 40  # in the middle of the Host field: both pieces of a request are received by a call of their own
 
@@ -132,6 +133,13 @@ def plain(names: Sequence[str], seed: int, beside: Sequence[str] = ()) -> Case:
     steps = [*_under_way(beside), *_answered(names), *_gone_on(beside)]
     return Case(title="No fault at all", about="Each exchange comes to what it should.", rule="S4", seed=seed,
                 files=_files(steps, seed), steps=tuple(steps))  # fmt: skip
+
+
+def without_faults(case: Case) -> Case:
+    """The same without its faults. Where it waits until reads are held, the server comes to rest."""
+    steps = [ServerStep("idle") if step == ServerStep("reading") else step
+             for step in case.steps if not isinstance(step, Release)]  # fmt: skip
+    return replace(case, faults=(), steps=tuple(steps))
 
 
 def sendfiles(name: str, seed: int) -> Case:
@@ -264,7 +272,8 @@ def _under_way(names: Sequence[str]) -> list[Step]:
     for name in names:
         if name not in HALFWAY:
             target = STALLED[APART.get(name, name)]
-            steps += [Connect(1, NARROW, client=name), Get(target, client=name), Wait("stalled", client=name)]
+            steps += [Connect(1, NARROW, client=name), Get(target, client=name), Receive(BEGUN, client=name),
+                      Wait("stalled", client=name)]  # fmt: skip
         else:
             request = request_bytes(HALFWAY[name])
             steps += [Send(request[:REQUEST_CUT], client=name), Wait("received", client=name)]
@@ -319,13 +328,14 @@ def _pieces_ended(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
 
 def _file_ended(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
     """A small file, and then such as no socket takes at once."""
-    large = STALLED["stalled-static"]
+    large = STALLED["stalled-static"] if "large-static" in names else EXCHANGES[names[0]]
     return _parts([EXCHANGES[names[0]], *[large] * (_last(faults) - 2), EXCHANGES[names[0]]])
 
 
 def _queue_full(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
     """At first a file that is read by windows: the first of them is refused, and a later one."""
-    return _parts([STALLED["stalled-dynamic"], *_turns(names, _last(faults) - 1)])
+    large = STALLED["stalled-dynamic"] if "large-dynamic" in names else EXCHANGES[names[0]]
+    return _parts([large, *_turns(names, _last(faults) - 1)])
 
 
 def _crowd(names: Sequence[str], _: Sequence[Fault]) -> list[Step]:

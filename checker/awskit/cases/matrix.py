@@ -97,7 +97,15 @@ def _is_apart(stalled: str, target: Target, seed: int) -> bool:
 
 
 def _judge(cell: grid.Cell, sound: list[str], target: Target, seed: int) -> Judged:
-    case = cell.case(sound, seed)
+    """What comes of the cell. Where the same fails without its faults, too, it is who is under way that the server
+    cannot bear, in this order of things: then the cell is played without them."""
+    judged = _play(cell, cell.case(sound, seed), target)
+    if judged.mark is Mark.FAILED and judged.case and play(grid.without_faults(judged.case), target).failure:
+        return _play(cell, cell.case([name for name in sound if name in grid.EXCHANGES], seed), target)
+    return judged
+
+
+def _play(cell: grid.Cell, case: Case | None, target: Target) -> Judged:
     if case is None:
         return Judged(cell, Mark.LEFT_OUT)
     counting = _Counting(target)
