@@ -422,6 +422,8 @@ VERDICTS = {
     "a part of a head": ("HTTP", {"answer": "part", "file": "/static/b.txt"}, 0),
     "no part of a head": ("HTML", {"answer": "part", "file": "/static/b.txt"}, 1),
     "no part, but another status": ("HTTP/1.1 302 X\r\n\r\n", {"answer": "part", "file": "/static/b.txt"}, 1),
+    "a part of what is not there": ("HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\nbad", {"answer": "part"}, 0),
+    "no part of what is not there": (f"{OK}\r\nbad", {"answer": "part"}, 1),
     "no part, but a 404": ("HTTP/1.1 404 No\r\n\r\nbad", {"answer": "part", "file": "/static/b.txt"}, 0),
     "either, whole": (f"{OK}\r\nbody\n", {"answer": "either", "file": "/static/b.txt"}, 0),
     "either, other bytes": (f"{OK}\r\nbodi\n", {"answer": "either", "file": "/static/b.txt"}, 1),

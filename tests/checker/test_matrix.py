@@ -248,7 +248,8 @@ def test_who_makes_many_calls_is_not_hit_under_way(changed: Callable[..., Path],
     marks = marks_of(changed("bytewise.h"), tmp_path, "--only", "receive", "send")
     others = {name: mark for name, mark in marks.items() if mark != "held"}
     # There is no part of one byte.
-    assert others == {f"receive {column}": "not delivered" for column in ("1", "7", "half", "all-but-one")}
+    cuts = ("1", "7", "half", "all-but-one", "half-again")
+    assert others == {f"receive {column}": "not delivered" for column in cuts}
     assert len(marks) == 17
 
 

@@ -65,7 +65,7 @@ def judge(bench: Bench, step: Answer, line: Line, reply: Reply, target: str) -> 
     elif step.expected == "any":
         bench.expect_answer(reply, done)
     elif step.expected == "part":
-        _expect_part(bench, reply, done)
+        _expect_part(bench, reply, target, done)
     elif step.expected == 200 and target:
         (bench.expect_equal if step.ends == "any" else bench.expect_file)(reply, target)
     else:
@@ -85,14 +85,14 @@ def expect_none_of(bench: Bench, step: Answer, line: Line, reply: Reply, watch: 
         bench.fail(reply, f"{done} holds bytes of {step.never}", expected=f"no byte of {step.never}")
 
 
-def _expect_part(bench: Bench, reply: Reply, done: str) -> None:
-    """Bytes of the file and no others, or an error's answer, and then the end: of what cannot be completed. It may end
-    in the middle of the head, too."""
+def _expect_part(bench: Bench, reply: Reply, target: str, done: str) -> None:
+    """Bytes of the file, if there is one, and no others, or an error's answer, and then the end: of what cannot be
+    completed. It may end in the middle of the head, too."""
     if reply.ending not in (Ending.FIN, Ending.RST):
         bench.fail(reply, f"{done}: {reply.outline()}", expected="the end of the connection")
     raw = reply.raw_head[: len(BEGIN)]
     begun = reply.head is None and raw == BEGIN[: len(raw)]
-    if not begun and reply.status != 200 and not 400 <= (reply.status or 0) <= 599:
+    if not begun and not (reply.status == 200 and target) and not 400 <= (reply.status or 0) <= 599:
         bench.fail(reply, f"{done}: {reply.outline()}", expected="status 200, as far as it came, or an error")
     if reply.difference is not None:
         bench.fail(reply, f"{done}: {reply.outline()}", expected="no bytes but those of the file")

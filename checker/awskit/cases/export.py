@@ -327,7 +327,7 @@ class _Script:
         if step.expected == "any":
             return f"expect_any({one})"
         if step.expected == "part":
-            return f"expect_part({one}, {right or EMPTY})"
+            return f"expect_part({one}, {right or None})"
         if right:
             return f"expect_file({one}, {target!r}, {right}{ends})"
         whole = "" if step.client in self._by_get else ", whole=False"

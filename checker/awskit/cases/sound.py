@@ -195,8 +195,8 @@ class _Script:
         asked = step.file or self.asked.get(step.client)
         if step.expected == 200 and asked and not step.head_only:
             self.brought.add(asked)
-        unknown = step.expected == 200 and asked == "" and not step.head_only or step.expected == "part" and not asked
-        if unknown:
+        no_file = step.expected == 200 and asked == "" and not step.head_only
+        if no_file or step.expected == "part" and asked is None:
             raise Bad("what was asked for is no file of the tree: say by `file` whose bytes are to come", ("answer",))
         largest = max((entry.size or 0 for _, entry in self.case.files if isinstance(entry, File)), default=0)
         file = self.case.file(step.file)
