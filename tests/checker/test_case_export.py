@@ -246,7 +246,7 @@ steps = [
 "/static/d" = { special = "directory" }
 "/static/s" = { special = "socket" }
 "/static/%s/s" = { special = "socket" }
-"/static/tx" = { text = "abcdefghijkl", sparse = true }
+"/static/tx" = { text = "abcdefghijkl" }
 "/static/un" = { size = 100, unreadable = true }
 """.replace("%s", "long" * 30)
 

@@ -148,6 +148,7 @@ def test_every_verb_is_played() -> None:
         ({"step": '{ answer = 200,\n file = "/static/a.dat" }'}, "a.toml:7: no TOML: "),
         ({"step": '{ receive = 5 }\n{ receive = 6 }'}, "a.toml:8: no TOML: Unclosed array at column 1; is"),
         ({"step": '{ release = "al" }'}, "a.toml:7: steps[1].release: must be one of all, not 'al', and no whole"),
+        ({"file": '"/static/b" = { text = "x", sparse = true }'}, "a.toml:12: files.'/static/b'.sparse: a file with a"),
         ({"file": '"/static/b" = "5 MiB"'}, "a.toml:12: files.'/static/b': a size is a number of bytes"),
         ({"step": '{ get = "/static/none" }, { answer = 200 }'}, "a.toml:7: steps[2].answer: what was"),
         ({"step": '{ get = "/static/%61.dat" }, { answer = 200 }'}, "a.toml:7: steps[2].answer: what was"),

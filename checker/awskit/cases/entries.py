@@ -61,6 +61,8 @@ class EntryKind:
         if isinstance(entry, File):
             if (entry.size is None) == (entry.text is None):
                 raise Bad("must have one of the keys size and text")
+            if entry.sparse and entry.text is not None:
+                raise Bad("a file with a text is no hole: it has a size instead, or is not sparse", ("sparse",))
             if (entry.size or 0) > FILE_MOST and not entry.sparse:
                 raise Bad(f"must be at most {FILE_MOST:,} unless it is sparse", ("size",))
         return entry

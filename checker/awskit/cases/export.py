@@ -158,15 +158,13 @@ def _files(case: Case) -> str:
         lines.append(f"    {target!r}: {literal(entry.text) if entry.text is not None else entry.size},")
     lines += ["}", "MAKERS = {"]
     for target, entry in case.files:
-        if isinstance(entry, File) and entry.sparse and entry.text is not None:
-            lines.append(f"    {_left_out('sparse = true', 'this file has a text')}")
         lines.append(f"    {target!r}: lambda path: {_maker(target, entry)},")
     return "\n".join([*lines, "}"]).replace("{\n}", "{}")
 
 
 def _is_known(entry: File) -> bool:
-    """Whether contents() knows its bytes. Of one without a text that is sparse nobody compares them."""
-    return entry.text is not None or not entry.sparse
+    """Whether contents() knows its bytes, which are not all zeros."""
+    return not entry.sparse
 
 
 def _contents(target: str, entry: File) -> str:
