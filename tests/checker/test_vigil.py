@@ -98,6 +98,24 @@ def test_a_server_that_spins_is_not_waited_for(program: str, process: Callable[[
     assert procfs.run_time_ns(server.pid) - before >= vigil.BUSY_S * 1e9
 
 
+def test_who_leaves_its_spinning_to_the_warden_is_not_waited_for(process: Callable[[str], Process]) -> None:
+    """A call that a fault hits is made by the warden: a server that makes it for ever is asleep most of the time."""
+    server = process(SLEEPS)
+    server.warden = process(SPINS)  # type: ignore[assignment]
+    assert _why(server).startswith("the server was busy for 0.4 s of CPU time")
+
+
+def test_a_server_does_not_rest_while_the_warden_has_its_call(process: Callable[[str], Process]) -> None:
+    for warden, rests in ((SLEEPS, True), (SPINS, False)):
+        server = process(SLEEPS)
+        server.warden = process(warden)  # type: ignore[assignment]
+        rest = _Rest(server, vigil.PATIENCE_S)
+        if rests:
+            wait_until(lambda: rest.has_come(None), 10.0, "it rests")
+        else:
+            assert not any(rest.has_come(None) for _ in range(4 * ASLEEP_LOOKS))
+
+
 def test_a_server_that_spins_is_told_from_a_starved_one_by_its_own_cpu_time(process: Callable[[str], Process]) -> None:
     """Ten compete for its CPU: the clock says nothing, its CPU time does."""
     servers = [process(SPINS) for _ in range(5)]
