@@ -232,9 +232,9 @@ help: ## this list
 PACKAGES_build      := gcc libaio-dev libhttp-parser-dev
 PACKAGES_unit       := $(PACKAGES_build) libcriterion-dev
 PACKAGES_functional := $(PACKAGES_build) python3 python3-pytest python3-requests strace
-PACKAGES_grade      := $(PACKAGES_build) python3 bubblewrap strace valgrind util-linux
-PACKAGES_known      := $(PACKAGES_grade) g++ patch libxml2-utils
-PACKAGES_pages      := $(PACKAGES_grade) patch python3-pytest chromium fonts-dejavu-core
+PACKAGES_grade      := $(PACKAGES_build) python3 bubblewrap strace valgrind util-linux patch
+PACKAGES_known      := $(PACKAGES_grade) g++ libxml2-utils
+PACKAGES_pages      := $(PACKAGES_grade) python3-pytest chromium fonts-dejavu-core
 PACKAGES_nginx      := nginx # Debian starts one at port 80 where there is an init system; `make nginx` starts its own
 PACKAGES_coverage   := gcovr
 PACKAGES_lint       := $(PACKAGES_build) clang-format clang-tidy cppcheck python3 flake8

@@ -31,4 +31,5 @@ def test_it_has_a_name_of_its_own_each_time() -> None:
     for _ in range(3):
         with working_folder(None) as folder:
             names.append(folder.name)
+            assert folder.parent.name == f"awscheck-work-{folder.name}"
     assert len(set(names)) == 3

@@ -291,9 +291,14 @@ def _gone_on(names: Sequence[str]) -> list[Step]:
 
 
 def _answered(names: Sequence[str], _: Sequence[Fault] = (), when: str = "") -> list[Step]:
-    """One after another; each answer is whole. `when` tells these clients from others who ask for the same."""
-    return [step for name in names for step in (Get(EXCHANGES[name], client=f"{when}{name}"),
-                                                Answer(404 if name == "missing" else 200, client=f"{when}{name}"))]
+    """One after another; each answer is whole, and its client leaves: else it would be a matter of time whether it or
+    the server is the first to close, and so how many clients the server has. `when` tells these clients from others who
+    ask for the same."""
+    steps: list[Step] = []
+    for name in names:
+        client, expected = f"{when}{name}", 404 if name == "missing" else 200
+        steps += [Get(EXCHANGES[name], client=client), Answer(expected, client=client), Close(True, client=client)]
+    return steps
 
 
 def _last(faults: Sequence[Fault]) -> int:
