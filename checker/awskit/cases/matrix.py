@@ -20,11 +20,15 @@ from .play import Played, play
 from .target import Target
 
 
+AGAIN = 2  # times that what failed is played again
+
+
 class Mark(enum.Enum):
     """What is said of a cell."""
 
     HELD = "held"
     FAILED = "failed"
+    CHANCE = "by chance"  # it failed, and the same held when it was played again, or failed without the fault
     MISSED = "not delivered"  # the server never made the call, or not so that the fault could hit it: no verdict
     LEFT_OUT = "left out"  # the exchanges that make the call fail without any fault
     ERROR = "error"  # the kit's or the machine's fault
@@ -32,7 +36,7 @@ class Mark(enum.Enum):
 
 @dataclass(frozen=True)
 class Judged:
-    """A cell, its case (None: left out), and what came of it."""
+    """A cell, its case (None: too little is sound), and what came of it."""
 
     cell: grid.Cell
     mark: Mark
@@ -97,12 +101,29 @@ def _is_apart(stalled: str, target: Target, seed: int) -> bool:
 
 
 def _judge(cell: grid.Cell, sound: list[str], target: Target, seed: int) -> Judged:
-    """What comes of the cell. Where the same fails without its faults, too, it is who is under way that the server
-    cannot bear, in this order of things: then the cell is played without them."""
-    judged = _play(cell, cell.case(sound, seed), target)
-    if judged.mark is Mark.FAILED and judged.case and play(grid.without_faults(judged.case), target).failure:
-        return _play(cell, cell.case([name for name in sound if name in grid.EXCHANGES], seed), target)
+    """What comes of the cell. Where it fails without its faults, too, it is who is under way that the server cannot
+    bear, in this order of things: then the cell is played without them."""
+    for names in (sound, [name for name in sound if name in grid.EXCHANGES]):
+        judged = _play(cell, cell.case(names, seed), target)
+        if judged.mark is not Mark.FAILED:
+            return judged
+        if _is_sound(judged, target):
+            return _again(judged, target)
+    return replace(judged, mark=Mark.LEFT_OUT)
+
+
+def _again(judged: Judged, target: Target) -> Judged:
+    """Red is what fails each time with its faults, and never without: what else fails is a matter of time. That the
+    server is waited for in vain is known."""
+    for _ in range(AGAIN):
+        if not _is_sound(judged, target) or _play(judged.cell, judged.case, target.hasty()).mark is not Mark.FAILED:
+            return replace(judged, mark=Mark.CHANCE)
     return judged
+
+
+def _is_sound(judged: Judged, target: Target) -> bool:
+    """Whether its case holds without its faults."""
+    return judged.case is not None and play(grid.without_faults(judged.case), target).failure is None
 
 
 def _play(cell: grid.Cell, case: Case | None, target: Target) -> Judged:
@@ -142,6 +163,6 @@ class _Counting(Target):
 
 
 def failure_of(judged: Judged) -> Failure:
-    """Why a red cell is red."""
+    """Why a cell failed, always or by chance."""
     assert judged.played is not None and judged.played.failure is not None
     return judged.played.failure

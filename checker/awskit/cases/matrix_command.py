@@ -20,12 +20,13 @@ from .write import to_text
 SEED = 1  # the same for all, so that two grids can be laid side by side
 EPILOG = """exit codes:
   0  no cell failed
-  1  one failed, or something fails without any fault
+  1  one failed, be it by chance, or something fails without any fault
   2  wrong usage
   3  the checker could not work, or could not judge
 """
 # What stands in a cell of the terminal's grid. A fault that was not delivered says nothing good of a server.
-WORDS = {Mark.HELD: "held", Mark.FAILED: "FAIL", Mark.MISSED: "miss", Mark.LEFT_OUT: "out", Mark.ERROR: "ERR"}
+WORDS = {Mark.HELD: "held", Mark.FAILED: "FAIL", Mark.CHANCE: "luck", Mark.MISSED: "miss", Mark.LEFT_OUT: "out",
+         Mark.ERROR: "ERR"}  # fmt: skip
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -83,7 +84,7 @@ def _matrix(options: argparse.Namespace) -> int:
         options.json.write_text(json.dumps(cells, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if matrix.of(Mark.ERROR):
         return CANNOT_WORK
-    return FAILS if matrix.of(Mark.FAILED) or matrix.unsound else HOLDS
+    return FAILS if matrix.of(Mark.FAILED) or matrix.of(Mark.CHANCE) or matrix.unsound else HOLDS
 
 
 def record(judged: Judged) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def record(judged: Judged) -> dict[str, Any]:
     found: dict[str, Any] = {"cell": judged.cell.id, "mark": judged.mark.value}
     if judged.case:
         found["case"] = judged.file
-    if judged.mark is Mark.FAILED:
+    if judged.mark in (Mark.FAILED, Mark.CHANCE):
         found["reason"] = "\n".join(cut(failure_of(judged).reason))
     if judged.mark is Mark.ERROR and judged.played:
         found["reason"] = "\n".join(cut(str(judged.played.trouble)))
@@ -102,12 +103,12 @@ def record(judged: Judged) -> dict[str, Any]:
 
 
 def text(matrix: Matrix, out: Path | None) -> str:
-    """The grid, and of each red cell why it is red. `out`: where the cases are."""
+    """The grid, and of each cell that failed why. `out`: where the cases are."""
     said = [f"The fault matrix of {clean(matrix.server)}, seed {matrix.seed}", "", *_rows(matrix), "", *_key(matrix)]
     for name, played in matrix.unsound.items():
         reason = played.failure.reason if played.failure else ""
         said.append(f"fails without any fault, and is left out: {name}: {line(reason, 200)}")
-    for judged in matrix.of(Mark.FAILED):
+    for judged in (*matrix.of(Mark.FAILED), *matrix.of(Mark.CHANCE)):
         said += _why(judged, matrix.server, out)
     for judged in matrix.of(Mark.ERROR):
         trouble = judged.played.trouble if judged.played else ""
@@ -139,7 +140,8 @@ def _key(matrix: Matrix) -> Iterator[str]:
 
 def _why(judged: Judged, server: str, out: Path | None) -> Iterator[str]:
     failure = failure_of(judged)
-    yield f"FAILS: {judged.cell.id}: {judged.cell.about}"
+    word = "FAILS" if judged.mark is Mark.FAILED else "FAILS BY CHANCE"
+    yield f"{word}: {judged.cell.id}: {judged.cell.about}"
     for title, words in (("it went wrong", failure.reason), ("expected", failure.expected),
                          ("the server ended by", failure.evidence.ended)):  # fmt: skip
         if words.strip():

@@ -16,10 +16,13 @@ from . import grid
 from .matrix import Judged, Mark, Matrix, failure_of
 
 MOST = 24  # lines of one text
-_CLASSES = {Mark.HELD: "held", Mark.FAILED: "failed", Mark.MISSED: "missed", Mark.LEFT_OUT: "out", Mark.ERROR: "error"}
+_CLASSES = {Mark.HELD: "held", Mark.FAILED: "failed", Mark.CHANCE: "chance", Mark.MISSED: "missed",
+            Mark.LEFT_OUT: "out", Mark.ERROR: "error"}  # fmt: skip
+_TOLD = (Mark.FAILED, Mark.CHANCE)  # why is told below the grid
 _KEY = {
     Mark.HELD: "every answer came as it should, also to those beside the fault and after it",
     Mark.FAILED: "one did not, or the server ended",
+    Mark.CHANCE: "one did not, but not each time, or also without the fault: a matter of time",
     Mark.MISSED: "the server made no call that could be hit: no verdict, and nothing good",
     Mark.LEFT_OUT: "what makes the call fails without any fault",
     Mark.ERROR: "the checker or the machine could not tell",
@@ -92,7 +95,7 @@ def _cell(judged: Judged | None, folder: str) -> Markup:
         link = f"{folder if folder.startswith('.') else f'./{folder}'}/{judged.file}"
         shown = element("a", text, href=quote(link), title=capital(judged.cell.about))
     else:
-        shown = element("a", text, href=f"#{_id(judged)}") if judged.mark is Mark.FAILED else element("span", text)
+        shown = element("a", text, href=f"#{_id(judged)}") if judged.mark in _TOLD else element("span", text)
     return element("td", shown, class_=_CLASSES[judged.mark])
 
 
@@ -107,7 +110,7 @@ def _id(judged: Judged) -> str:
 
 
 def _failures(matrix: Matrix, folder: str, out: Path | None) -> Markup | None:
-    red = matrix.of(Mark.FAILED)
+    red = [judged for mark in _TOLD for judged in matrix.of(mark)]
     if not red:
         return None
     rows = [element("li", _failure(judged, matrix.server, out), id=_id(judged)) for judged in red]
