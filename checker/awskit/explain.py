@@ -7,22 +7,43 @@ table of misconceptions.
 
 from __future__ import annotations
 
+import argparse
 import difflib
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from . import misconceptions
 from .grade import CHECKS, memory_check
-from .model import Check
+from .model import Check, WrongUsage
 from .rubric import RUBRICS, Item, Rubric, load
-from .texts import Texts
+from .texts import Texts, add_option
+from .texts import load as load_texts
 from .told import Cause
 
 WIDTH = 100  # characters of a line
 
 
-class Unknown(Exception):
+class Unknown(WrongUsage):
     """There is no such id; the text says so, and which are near it."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command."""
+    explaining = commands.add_parser(
+        "explain",
+        help="tell what a check does, why, and what it is worth",
+        description="Tell what a check does, why it matters, its rule and its points; without ID, list all.",
+    )
+    explaining.add_argument("id", nargs="?", metavar="ID", help="of a check or a misconception, as a report names it")
+    add_option(explaining)
+    explaining.set_defaults(run=_explain)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    language = load_texts(options.lang)
+    sys.stdout.write(explain(options.id, language) if options.id is not None else contents(language))
+    return 0
 
 
 def explain(id: str, texts: Texts) -> str:

@@ -2,9 +2,10 @@
 
 The drawing of the kit, arrows pointing down only:
 
-    tests/functional      cli.py  (awscheck)
+    tests/functional      cli.py  (awscheck: finds the command)
           |                 |  \\
           |                 |   cases/  (a failure as a file: found, replayed, drawn, handed on; the fault matrix)
+          |                 |   grade_command.py  (grading on the command line)
           |                 |   batch.py, report.py, junit.py, annotate.py  (many at once; what is read of it)
           |                 |   explain.py, audience.py  (what a check is about; what a student may see)
           |                 |   class_page.py, roll.py  (a class at a glance: its page, its marks)
@@ -121,6 +122,10 @@ class Failure(Exception):
         for name, word in words.items():
             self.evidence.words[name] = (word,) if isinstance(word, str) else tuple(word)
         return self
+
+
+class WrongUsage(Exception):
+    """What was asked for cannot be, such as an option, a rubric or a case file; the text says what and why."""
 
 
 class Trouble(Exception):

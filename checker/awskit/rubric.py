@@ -28,13 +28,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .model import Check
+from .model import Check, WrongUsage
 
 RUBRICS = Path(__file__).resolve().parent.parent / "rubrics"
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 
 
-class BadRubric(Exception):
+class BadRubric(WrongUsage):
     """A rubric that cannot be used; the text says where and why."""
 
 

@@ -16,6 +16,7 @@ What a rubric of one's own says is shown as it is, unless it uses the names of t
 
 from __future__ import annotations
 
+import argparse
 import functools
 import string
 import tomllib
@@ -108,6 +109,11 @@ def _is_of_item(id: str) -> bool:
 def load(language: str = DEFAULT) -> Texts:
     """The texts of one of LANGUAGES."""
     return Texts(language, tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8")))
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """The option that chooses one of LANGUAGES."""
+    parser.add_argument("--lang", choices=LANGUAGES, default=DEFAULT, help="of titles, labels and texts")
 
 
 def placeholders(text: str) -> frozenset[str]:

@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -63,6 +64,18 @@ def test_wrong_usage_from_a_shell() -> None:
     done = awscheck("grade")
     assert done.code == 2
     assert done.errors.startswith("awscheck: ")
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_each_command_is_had_by_its_module_alone(command: str) -> None:
+    for arguments in ([command, "--help"], ["--help"]):
+        done = called(*arguments)
+        assert done.code == 0 and command in done.text, done.errors
+    code = f"import sys; from awskit import cli; cli.parser([{command!r}]); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                             env={**os.environ, "PYTHONPATH": str(ROOT / "checker")}).stdout.split()  # fmt: skip
+    assert f"awskit.{cli.COMMANDS[command]}" in modules
+    assert ("awskit.page" in modules) == (command == "grade")
 
 
 def test_help_names_every_option_and_exit_code() -> None:

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from ..model import WrongUsage
 from . import places
 from .case import Case
 from .kinds import Bad, read_fields
@@ -20,7 +21,7 @@ LINE_MOST = 8192  # nor a line of it, nor a key of many parts, for which tomllib
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"]*"|'[^']*')[ \t]*\.[ \t]*){32}""")
 
 
-class BadCase(Exception):
+class BadCase(WrongUsage):
     """A case file that cannot be used; the text says where and why."""
 
 

@@ -24,7 +24,7 @@ from ..boxed import BoxedLauncher, Program, expect_free_port
 from ..evidence import STRACE
 from ..faults import Fault
 from ..isolation import Isolation
-from ..model import Failure, Trouble
+from ..model import Failure, Trouble, WrongUsage
 from ..sandbox import Sandbox
 from ..server import Exit, Launcher, Server
 from ..tree import Tree
@@ -40,7 +40,7 @@ STILL_HASTY_S = 0.3  # of sleep: more than TCP takes, and than a kernel thread m
 DYING_S = 0.5  # no verdict hangs on it: it only makes what is said of one that dies the same each time
 
 
-class Unfit(Exception):
+class Unfit(WrongUsage):
     """This case cannot be replayed on this kind of server; the text says why."""
 
 
