@@ -390,7 +390,7 @@ def test_no_key_of_a_case_is_dropped_silently(cls: type) -> None:
 # -- the same verdict as a replay's ------------------------------------------------------------------------------------
 
 LIAR = """
-import contextlib, socket, sys
+import contextlib, socket, sys, time
 answer, ends, kept = bytes.fromhex(sys.argv[1]), sys.argv[2], []
 if ends == "both":
     listener = socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
@@ -404,6 +404,9 @@ while True:
         while b"\\r\\n\\r\\n" not in got and (piece := client.recv(4096)):
             got += piece
         client.sendall(answer)
+        for _ in range(2000 if ends == "drips" else 0):
+            client.sendall(b"x")
+            time.sleep(0.01)
     kept += [client] if ends in ("stays", "both") else []
     client = None
 """
@@ -467,7 +470,7 @@ VERDICTS = {
 @contextlib.contextmanager
 def liar(answer: bytes, ends: str) -> Iterator[int]:
     """A server that answers so whatever it is asked, and closes, or `stays` (at an address of IPv6 and of IPv4, too:
-    `both`); its port."""
+    `both`), or `drips`: sends a byte now and then for 20 s; its port."""
     line = [sys.executable, "-c", LIAR, answer.hex(), ends]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -477,10 +480,11 @@ def liar(answer: bytes, ends: str) -> Iterator[int]:
             server.kill()
 
 
-def run_at(port: int, case: Case, folder: Path) -> tuple[int, str]:
-    """Run what is exported of a case against the server at a port; exit code and output."""
+def run_at(port: int, case: Case, folder: Path, longest: str = "300.0") -> tuple[int, str]:
+    """Run what is exported of a case against the server at a port, for so many seconds for one connection; exit code
+    and output."""
     script, site = folder / "exported.py", folder / "exported"
-    script.write_text(export(case))
+    script.write_text(export(case).replace("LONGEST = 300.0", f"LONGEST = {longest}"))
     site.mkdir()
     line = [sys.executable, "-I", "-S", script, "--port", str(port), "--root", site]
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=LIMIT_S)
@@ -500,6 +504,14 @@ def test_an_exported_case_judges_as_its_replay_does(name: str, tmp_path: Path) -
         replayed = play(case, PortTarget(port, tmp_path / "replayed"))
     assert replayed.outcome is (Outcome.PASSED, Outcome.FAILED)[right], replayed.failure
     assert (code, said[:7]) == (right, ("right: ", "WRONG: ")[right]), said
+
+
+def test_who_sends_a_byte_now_and_then_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    steps = [{"get": "/a"}, {"answer": 404}]
+    with liar(b"HTTP/1.1 404 No\r\nContent-Length: 100000\r\n\r\n", "drips") as port:
+        case = from_table({"title": "t", "about": "a", "rule": "S4", "steps": steps})
+        code, said = run_at(port, case, tmp_path, longest="0.3")
+    assert code == 1 and "after 0.3 s there was still more to come" in said, said
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no socket here can listen for IPv4 and IPv6")
@@ -527,7 +539,8 @@ def test_a_server_that_was_stopped_goes_on_after_a_failure(tmp_path: Path) -> No
 
 def test_a_line_for_a_shell_shows_the_same() -> None:
     line = curl(read(BUGS / "D02-dots-lead-out.toml"))
-    assert line == "curl --path-as-is --include --output - 'http://127.0.0.1:8888/static/../secret.txt'"
+    options = "--noproxy 127.0.0.1 --path-as-is --include --output -"
+    assert line == f"curl {options} 'http://127.0.0.1:8888/static/../secret.txt'"
     with pytest.raises(Unfit):
         curl(read(BUGS / "D11-target-in-two-pieces.toml"))
 
@@ -574,11 +587,14 @@ def test_a_line_for_a_shell_sends_the_same(step: dict[str, Any], shell: str) -> 
     for name in (tool, shell):
         if not shutil.which(name):
             pytest.skip(f"{name} is not installed")
+    if tool == "nc" and b"-q " not in subprocess.run(["nc", "-h"], capture_output=True, check=False).stderr:
+        pytest.skip("this nc is not one of Debian's netcat-openbsd and netcat-traditional, which know -q")
     end = None if tool == "nc" else wanted.index(b"\r\n")
     with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as stack:
         listener.settimeout(LINE_S)
         line = line.replace("8888", str(listener.getsockname()[1])).replace("-q 5", "-q 1")
-        running = stack.enter_context(subprocess.Popen([shell, "-c", line], start_new_session=True,
+        away = {**os.environ, "http_proxy": "http://127.0.0.1:9"}  # a proxy is not asked for this machine
+        running = stack.enter_context(subprocess.Popen([shell, "-c", line], start_new_session=True, env=away,
                                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE))  # fmt: skip
         stack.callback(end_group, running)
         client, _ = listener.accept()

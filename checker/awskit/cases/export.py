@@ -51,7 +51,7 @@ def curl(case: Case) -> str:
     data = step.data if isinstance(step, Send) else request_bytes(step.target)
     if isinstance(step, Get) and "#" not in step.target:  # curl takes what follows for a fragment, and sends it not
         target = data.split(b" ")[1].decode()  # with the escapes that it is sent with, which curl leaves as they are
-        return f"curl --path-as-is --include --output - {_quoted(f'http://127.0.0.1:8888{target}')}"
+        return f"curl --noproxy 127.0.0.1 --path-as-is --include --output - {_quoted(f'http://127.0.0.1:8888{target}')}"
     parts = Data(1 << 20).write(data)
     pieces = [f"printf -- {_quoted(_printf(part))}" if isinstance(part, str) else
               f"printf -- {_quoted(_printf(part['repeat']) + '%.0s')} $(seq {part['times']})"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import time
 
 from .events import wait_received
-from .place import MOST, OPEN, PATIENCE, Place, Wrong
+from .place import LONGEST, MOST, OPEN, PATIENCE, Place, Wrong
 from .right import announced_length
 
 
@@ -29,6 +30,7 @@ class Client:
         self.unread = b""  # what came together with a head that was read, and follows it
         self.head = b""  # the head that was read last
         self.ending = OPEN
+        self.end = time.monotonic() + LONGEST
 
     def send(self, data: bytes, cuts: tuple[int, ...] = ()) -> None:
         """Send it in pieces, each when the server has received the one before."""
@@ -46,6 +48,9 @@ class Client:
             data, self.unread = self.unread[:count], self.unread[count:]
             return data
         if self.ending != OPEN:
+            return b""
+        if time.monotonic() > self.end:
+            self.ending = f"after {LONGEST:g} s there was still more to come"
             return b""
         try:
             data = self.socket.recv(count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 PATIENCE = 5.0  # seconds that a right server never needs for what is waited for here
+LONGEST = 300.0  # seconds for one connection: who sends a byte now and then is no longer waited for
 LOOK = 0.002  # seconds between two looks at what no socket tells
 SETTLED = 25  # looks for which a figure has to stay
 ESTABLISHED, CLOSE_WAIT, LISTEN = 0x01, 0x08, 0x0A  # states of a TCP socket
