@@ -79,13 +79,16 @@ run: aws ## serve a small sample root on a free port of 127.0.0.1
 
 .PHONY: test
 # Everything is compiled side by side; the suites that mostly wait for servers run side by side, too.
-test: | deps-unit deps-functional deps-known ## everything that must hold before a change is handed in
+test: | deps-unit deps-functional deps-known ## all that must hold before a change is handed in; WHOLE=1: with all examples
 	$(Q)rm -rf build/test-counts
 	$(Q)$(MAKE) --no-print-directory -s -j$(JOBS) aws $(SHORT)/aws $(UNIT_TESTS:%=$(OUT)/unit/%)
 	$(Q)$(MAKE) --no-print-directory unit seam
-	$(Q)$(MAKE) --no-print-directory -j5 --output-sync=target functional checker-known checker-cases checker-museum checker-others
+	$(Q)$(MAKE) --no-print-directory -j5 --output-sync=target LONG=$(if $(WHOLE),--long) functional checker-known checker-cases checker-museum checker-others
 	$(Q)cat build/test-counts/* | awk '{ passed += $$1; failed += $$2; skipped += $$3 } \
 	  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 || passed == 0 }'
+
+# Examples that `make test` leaves out: the suites by themselves have them.
+LONG := --long
 
 # Unit programs are linked with the fake kernel; test_sys alone with the real one.
 UNIT_TESTS := $(basename $(notdir $(wildcard tests/unit/test_*.c)))
@@ -122,7 +125,7 @@ $(SHORT)/aws: $(SHORT)/short_sys.o $(PLAIN)/main.o $(PLAIN)/sys.o $(PLAIN)/libaw
 functional: $(OUT)/aws $(SHORT)/aws | deps-functional ## the running server, checked from outside; ARGS='-k name' for some
 	$(Q)mkdir -p build/test-counts
 	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider tests/functional --aws=$(OUT)/aws --short-aws=$(SHORT)/aws \
-	  --counts=build/test-counts/functional $(ARGS)
+	  --counts=build/test-counts/functional $(LONG) $(ARGS)
 
 # Its gradings mostly wait for a server or a compiler: the parts run side by side. ARGS are for one run of pytest.
 CHECKER_SUITES  := known hostile cases museum others
@@ -143,7 +146,7 @@ endif
 
 checker-%: | deps-functional deps-known
 	$(Q)mkdir -p build/test-counts
-	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider $(CHECKER_$*) --counts=build/test-counts/checker-$*
+	$(Q)PYTHONPATH=checker $(PYTHON) -m pytest -q -p no:cacheprovider $(CHECKER_$*) --counts=build/test-counts/checker-$* $(LONG)
 
 .PHONY: hostile
 hostile: checker-hostile ## hostile submissions: no point forged, no trace left, no neighbour harmed

@@ -1,4 +1,4 @@
-"""What all pytest suites share: leaving their counts for the sum that `make test` prints."""
+"""What all pytest suites share: what is left out of the everyday run, and the counts for the sum of `make test`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--counts", type=Path, default=None, help="write `PASSED FAILED SKIPPED` to this file")
+    parser.addoption("--long", action="store_true", help="run what is marked as long, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: left out of the everyday run, where fewer examples stand for it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left = [] if config.getoption("--long") else [item for item in items if item.get_closest_marker("long")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 def pytest_terminal_summary(terminalreporter, exitstatus: int, config: pytest.Config) -> None:  # noqa: ANN001

@@ -12,6 +12,7 @@ import pytest
 from awskit.cases import case
 from awskit.cases.read import parse
 from bugs import BUGS, SAMPLES, cases, differences, shown
+from everyday import examples
 from grading import ROOT
 
 SHORT = ("D01-broken-pipe", "D02", "D03-folder-without", "D07-head", "D11-target-in-two", "D15", "D16", "D24", "D27",
@@ -23,7 +24,7 @@ def test_every_case_holds_on_the_reference() -> None:
     assert differences(cases(), "passed") == []
 
 
-@pytest.mark.parametrize("sample", sorted(shown(cases(SHORT))))
+@pytest.mark.parametrize("sample", examples(sorted(shown(cases(SHORT))), shown(cases(SHORT[:4])).__contains__))
 def test_a_case_fails_on_the_sample_that_it_names(sample: str) -> None:
     assert differences(shown(cases(SHORT))[sample], "failed", sample) == []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from awskit.cases.read import BadCase, parse
+from everyday import examples
 from grading import AWSCHECK, LIMIT_S, ROOT, awscheck
 
 HEAD = 'title = "a"\nabout = "b"\nrule = "S4"\n'
@@ -149,10 +150,13 @@ STEP_BOMBS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("rest", BOMBS.values(), ids=BOMBS)
-def test_a_file_that_is_made_to_keep_the_checker_busy_is_refused(rest: str, tmp_path: Path) -> None:
+SOME_BOMBS = ("keys of many parts", "a long line", "deep tables", "many large files")
+
+
+@pytest.mark.parametrize("name", examples(BOMBS, lambda name: name in SOME_BOMBS))
+def test_a_file_that_is_made_to_keep_the_checker_busy_is_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb.toml"
-    path.write_text(f"{HEAD}{STEPS}{rest}\n")
+    path.write_text(f"{HEAD}{STEPS}{BOMBS[name]}\n")
     done = bounded("replay", path)
     assert done.returncode == 2 and done.stderr.startswith("awscheck: ") and len(done.stderr) < 1000, done
 

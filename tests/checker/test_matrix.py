@@ -22,6 +22,7 @@ from awskit.cases.read import parse
 from awskit.cases.target import Target
 from awskit.cases.write import to_text
 from awskit.model import Failure
+from everyday import examples
 from grading import ROOT, awscheck
 from matrix import REFERENCE, SAMPLES, cells, differences, expected, servers
 
@@ -39,7 +40,7 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("call", SHOWN)
+@pytest.mark.parametrize("call", examples(SHOWN, lambda call: call in ("sendfile", "aio", "wait")))
 def test_what_a_defect_explains_is_red_and_nothing_else(call: str) -> None:
     sample = f"defect/{SHOWN[call]}"
     assert any(cell.startswith(f"{call} ") for cell in expected(sample))
@@ -132,6 +133,7 @@ def test_what_fails_without_a_fault_is_left_out_of_the_cells() -> None:
     assert re.search(r"^aio +held +held +held +held .* out +out +out$", done.text, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_who_makes_a_call_for_the_other_kind_of_file_is_not_hit_beside() -> None:
     """Static files by send, dynamic ones by sendfile: wrong, but no fault's doing. A client that is stalled in such a
     file made calls without number, and would be hit where it is another's turn."""
@@ -148,7 +150,7 @@ def test_a_client_beside_that_fails_without_a_fault_is_left_out(name: str) -> No
     assert "2 held; " in done.text
 
 
-@pytest.mark.parametrize("name", ["eight-clients-at-most", "global-buffers"])
+@pytest.mark.parametrize("name", examples(["eight-clients-at-most", "global-buffers"], "global-buffers".__eq__))
 def test_what_clients_at_once_do_to_a_server_is_no_fault_s_work(name: str) -> None:
     """It fails with so many of them, or by what one does to the other: without the fault, too."""
     assert differences(f"defect/{name}", calls=("aio",)) == []
@@ -267,6 +269,7 @@ def marks_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
     return make
 
 
+@pytest.mark.long
 def test_every_cell_can_be_red(changed: Callable[..., Path], marks_of: Callable[..., dict[str, str]]) -> None:
     """But those in which every call does all that it is asked for, only later, and the one whose clients send their
     requests in two pieces, which this server cannot bear."""
@@ -276,6 +279,7 @@ def test_every_cell_can_be_red(changed: Callable[..., Path], marks_of: Callable[
     assert set(marks) == {cell.id for cell in grid.cells()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("whom", ["NOBODY", "OTHERS"])
 def test_who_bears_a_fault_and_then_harms_others_is_seen(
     whom: str, changed: Callable[..., Path], marks_of: Callable[..., dict[str, str]]
@@ -289,6 +293,7 @@ def test_who_bears_a_fault_and_then_harms_others_is_seen(
     assert others == dict.fromkeys(unseen, "held")
 
 
+@pytest.mark.long
 def test_who_makes_many_calls_is_not_hit_under_way(
     changed: Callable[..., Path], marks_of: Callable[..., dict[str, str]]
 ) -> None:

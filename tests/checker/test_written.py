@@ -23,6 +23,7 @@ from awskit.grade import CHECKS
 from awskit.model import REGISTRY, Failure
 from awskit.reply import Head, Reply
 from bugs import BUGS, SAMPLES
+from everyday import examples
 from grading import awscheck
 from written import UNSAID, grade, replayed, shrunk
 
@@ -33,13 +34,14 @@ SHORT = ("url-piece-overwrites", "sigpipe-kills", "head-sent-once", "results-in-
          "listen-forgotten")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize("name", examples(SHORT, lambda name: name in SHORT[:4]))
 def test_the_case_of_a_failure_fails_again_and_holds_on_the_reference(name: str, tmp_path: Path) -> None:
     found = grade(name, tmp_path, seed=7)
     assert found.wrong == [] and found.unsaid == {} and found.cases
     assert replayed(found, 1) == []
 
 
+@pytest.mark.long
 def test_a_case_that_was_written_is_made_smaller(tmp_path: Path) -> None:
     found = grade("url-piece-overwrites", tmp_path, seed=7)
     small = shrunk(found, found.cases["pieces.two"])
