@@ -17,6 +17,7 @@ from .kinds import Bad, read_fields
 from .sound import expect_sound
 
 TEXT_MOST = 1 << 20  # characters of a case file: no text that a person writes is longer,
+REPEATED_MOST = 32 << 20  # bytes that all `repeat` of a case stand for
 LINE_MOST = 8192  # nor a line of it, nor a key of many parts, for which tomllib takes time by the square of them
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"]*"|'[^']*')[ \t]*\.[ \t]*){32}""")
 
@@ -103,6 +104,7 @@ def _line_of_digits(text: str) -> int:
 def from_table(table: dict[str, Any]) -> Case:
     """The case that a table of TOML's values describes. Raises Bad."""
     _expect_keys_on_top(table)
+    _expect_room(table)
     case = read_fields(Case, table)
     expect_sound(case)
     return case
@@ -115,6 +117,23 @@ def _expect_keys_on_top(table: dict[str, Any]) -> None:
     for name in files if isinstance(files, dict) else ():
         if name in names:
             raise Bad("stands below [files], whose end is the end of the file: put it above", ("files", name))
+
+
+def _expect_room(table: dict[str, Any]) -> None:
+    """Bad where the texts that are written as `{ repeat = "x", times = 9000 }` are too much memory, before any of them
+    is made: 2,000 lines may stand for gigabytes."""
+    room, values = REPEATED_MOST, [table]
+    while values:
+        value = values.pop()
+        match value:
+            case {"repeat": str(part), "times": int(times), **more} if not more:
+                room -= len(part) * max(times, 0)
+            case dict():
+                values += value.values()
+            case list():
+                values += value
+        if room < 0:
+            raise Bad(f"what is repeated comes to more than {REPEATED_MOST:,} bytes in all")
 
 
 def _line(text: str, within: tuple[str | int, ...]) -> int:
