@@ -13,18 +13,11 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from .exits import CANNOT_WORK, EPILOG, WRONG_USAGE
 from .model import Trouble, WrongUsage
 from .plain import clean
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-WRONG_USAGE, CANNOT_WORK = 2, 3  # exit codes (contract K8)
-
-EPILOG = """exit codes:
-  0  all points
-  1  some points lost
-  2  wrong usage
-  3  the checker could not work, or could not judge some of it (which costs no points)
-"""
 
 # In the order of --help.
 COMMANDS = {

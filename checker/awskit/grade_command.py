@@ -15,7 +15,7 @@ from . import annotate, batch, class_page, junit, page, report, roll, texts
 from .audience import STAGES, for_student
 from .boxed import expect_free_port
 from .cases import kept
-from .cli import CANNOT_WORK, EPILOG
+from .exits import CANNOT_WORK, EPILOG
 from .grade import CHECKS, Grader
 from .handed_in import ARCHIVES, is_submission
 from .isolation import Isolation
@@ -24,7 +24,7 @@ from .results import Report
 from .rubric import Rubric, load
 from .workplace import working_folder
 
-ALL_POINTS, SOME_LOST = 0, 1  # exit codes (contract K8); the others are the command line's
+ALL_POINTS, SOME_LOST = 0, 1  # exit codes
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

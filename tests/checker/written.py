@@ -27,7 +27,8 @@ from typing import Any
 from bugs import SAMPLES, differences
 from grading import AWSCHECK, LIMIT_S, awscheck
 
-LONG = 8  # steps
+LEAST = 2  # steps of any case: one that asks, and one that looks at what comes
+LONG = 4 * LEAST  # steps: of fewer no quarter can be left
 # Failures that no case can say: what valgrind or a sanitizer sees of the memory, no client sees.
 UNSAID = {"memory.static", "memory.dynamic", "memory.notfound", "memory.clients_leave", "memory.hostile"}
 
@@ -93,8 +94,8 @@ def replayed(found: Written, rounds: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Shrunk:
-    """How much is left of a case: the parts of its steps and of its bytes, and the seconds that it took. `long`: it was
-    one of which there is something to take; many a check fails at its first request, and its case has two steps."""
+    """How much is left of a case: the parts of its steps and of its bytes, and the seconds that it took. `long`: a
+    quarter of it can be a case; many a check fails at its first request, and its case has two steps to begin with."""
 
     steps: float
     bytes: float

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..exits import CANNOT_WORK
 from ..model import Failure
 from ..plain import clean, cut, line
 from . import grid, matrix_page
-from .command import CANNOT_WORK, FAILS, HOLDS, opened
+from .command import FAILS, HOLDS, opened
 from .matrix import Judged, Mark, Matrix, failure_of, run
 from .target import Unfit
 from .write import to_text
