@@ -57,7 +57,7 @@ def curl(case: Case) -> str:
               f"printf -- {_quoted(_printf(part['repeat']) + '%.0s')} $(seq {part['times']})"
               for part in (parts if isinstance(parts, list) else [parts])]  # fmt: skip
     sent = pieces[0] if len(pieces) == 1 else f"{{ {'; '.join(pieces)}; }}"
-    return f"{sent} | nc -q 5 127.0.0.1 8888"
+    return f"{sent} | timeout 5 nc 127.0.0.1 8888"  # not every nc knows -q
 
 
 def _printf(text: str) -> str:
