@@ -318,7 +318,7 @@ def bases(cls: type) -> list[Any]:
                  for expected, file, ends, head_only, never in itertools.product(
                      (200, 404, "refused", "any", "part", "either"), ("", "/static/a.dat"), ("fin", "server"),
                      (False, True), ("", "/secret.dat"))],
-        Case: [case, replace(case, faults=())],
+        Case: [case, replace(case, faults=()), case_with(Answer("part", client="a"))],
         Change: [Change("/static/a.dat", "append", 5), Change("/static/a.dat", "empty")],
         Compare: [Compare("threads")],
         Connect: [Connect(5, client="a")],

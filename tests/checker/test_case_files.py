@@ -62,6 +62,8 @@ EVERY_STEP = """
 { client = "a", answer = 404, fields = { Connection = "close", "X-Y" = "1" } }
 { client = "a", close = true }
 { client = "b", connect = 1 }
+{ client = "b", get = "/static/a.dat" }
+{ client = "b", answer = "part" }
 { client = "b", reset = true }
 { server = "reading" }
 { change = "/static/a.dat", how = "replace", size = 5 }
@@ -87,6 +89,7 @@ fault_set = "course"
 shows = ["defect/a-b"]
 seed = 7
 may_miss = true
+unserved = 3
 """
 
 
@@ -149,6 +152,7 @@ def test_every_verb_is_played() -> None:
         ({"step": '{ receive = 5 }\n{ receive = 6 }'}, "a.toml:8: no TOML: Unclosed array at column 1; is"),
         ({"step": '{ release = "al" }'}, "a.toml:7: steps[1].release: must be one of all, not 'al', and no whole"),
         ({"file": '"/static/b" = { text = "x", sparse = true }'}, "a.toml:12: files.'/static/b'.sparse: a file with a"),
+        ({"top": "unserved = 1"}, 'a.toml:4: unserved: there is no answer = "part"'),
         ({"file": '"/static/b" = "5 MiB"'}, "a.toml:12: files.'/static/b': a size is a number of bytes"),
         ({"step": '{ get = "/static/none" }, { answer = 200 }'}, "a.toml:7: steps[2].answer: what was"),
         ({"step": '{ get = "/static/%61.dat" }, { answer = 200 }'}, "a.toml:7: steps[2].answer: what was"),

@@ -53,9 +53,9 @@ def replayed(tmp_path: Path) -> Iterator[Callable[[str, str, bytes], str]]:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
 
-        def replay(steps: str, files: str, said: bytes) -> str:
+        def replay(steps: str, files: str, said: bytes, more: str = "") -> str:
             lie.write_bytes(said)
-            case.write_text(f'title = "a"\nabout = "b"\nrule = "S4"\nsteps = [{steps}]\n[files]\n{files}')
+            case.write_text(f'title = "a"\nabout = "b"\nrule = "S4"\n{more}\nsteps = [{steps}]\n[files]\n{files}')
             done = awscheck("replay", case, "--port", port, "--root", root)
             assert done.code == int(done.text.startswith("FAILS")), done.text + done.errors
             return done.text
@@ -113,6 +113,30 @@ def test_a_200_brings_the_file_as_it_was_when_it_was_asked_for(replayed: Callabl
 ])  # fmt: skip
 def test_a_part_is_of_the_file(replayed: Callable[[str, str, bytes], str], said: bytes, holds: bool) -> None:
     assert replayed(GET + '{ answer = "part" }', FILE, said).startswith("holds" if holds else "FAILS")
+
+
+@pytest.mark.parametrize("said, served", [
+    (answer(200, OURS), True),
+    (answer(200, OURS)[:-1], False),
+    (answer(404, b"no"), False),
+    (b"", False),
+])  # fmt: skip
+@pytest.mark.parametrize("most", [1, 2])
+def test_so_many_at_most_are_less_than_all(
+    replayed: Callable[..., str], said: bytes, served: bool, most: int
+) -> None:
+    """Of two that may be a part."""
+    steps = ", ".join(f'{{ client = "{name}", {step} }}' for name in "ab" for step in (
+        'get = "/static/a.dat"', 'answer = "part"', "close = true"))  # fmt: skip
+    text = replayed(steps, FILE, said, f"unserved = {most}")
+    assert text.startswith("holds" if served or most == 2 else "FAILS")
+    assert ("2 answers are less than all, and 1 may be" in text) == (not served and most == 1)
+
+
+def test_an_answer_where_there_is_no_file_is_all_as_it_says(replayed: Callable[..., str]) -> None:
+    steps = '{ get = "/none" }, { answer = "part" }'
+    for said, holds in ((answer(404, b"no"), True), (answer(404, b"no")[:-1], False), (b"", False)):
+        assert replayed(steps, "", said, "unserved = 0").startswith("holds" if holds else "FAILS"), said
 
 
 def test_no_byte_of_what_must_never_come_may_stand_anywhere(replayed: Callable[[str, str, bytes], str]) -> None:

@@ -85,6 +85,13 @@ def expect_none_of(bench: Bench, step: Answer, line: Line, reply: Reply, watch: 
         bench.fail(reply, f"{done} holds bytes of {step.never}", expected=f"no byte of {step.never}")
 
 
+def is_served(reply: Reply, content: Content | None) -> bool:
+    """Whether nothing is missing: it is the whole `content` (None: whatever there is), and then the end."""
+    whole = content.size if content else reply.head.content_length if reply.head else None
+    right = reply.status == 200 if content else reply.head is not None
+    return right and reply.ending is Ending.FIN and whole in (None, reply.length)
+
+
 def _expect_part(bench: Bench, reply: Reply, target: str, done: str) -> None:
     """Bytes of the file, if there is one, and no others, or an error's answer, and then the end: of what cannot be
     completed. It may end in the middle of the head, too."""

@@ -121,6 +121,7 @@ class Case:
     fault_set: str = key("fault_set", Word(tuple(FAULT_SETS)), "")
     faults: tuple[Fault, ...] = key("faults", List(Table(_fault, "a table such as { cut = \"send\" }"), 16), ())
     may_miss: bool = key("may_miss", Flag(), False)  # an honest design may do without the calls that the faults hit
+    unserved: int | None = key("unserved", Integer(0, 1000), None)  # of answers that may be a part: so many at most are
     descriptors: int = key("descriptors", Integer(16, 4096), 0)  # that the server may have open; 0: as is custom
     evidence: tuple[str, ...] = key("evidence", List(Word(EVIDENCE), 5), ())
     steps: tuple[Step, ...] = key("steps", List(Table(step_of, "a table such as { get = \"/static/a.dat\" }"),

@@ -134,6 +134,8 @@ def _comments(case: Case) -> str:
     lines = [_left_out(_told(fault), "only the checker can do it") for fault in case.all_faults]
     if case.may_miss:
         lines.append(_left_out("may_miss = true", "it is about the faults"))
+    if case.unserved is not None:
+        lines.append(_left_out(f"unserved = {case.unserved}", "it is about those whom the faults hit"))
     try:
         by_hand = curl(case)
         lines += [f"# The same by hand: {by_hand}"] if len(by_hand) <= BY_HAND_MOST else []

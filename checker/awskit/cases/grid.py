@@ -55,6 +55,7 @@ FIRST_SENDFILE = (1, 2, 4)  # of a small file, of a large one at its beginning, 
 FIRST_SUBMIT = (1, 3)
 FIRST_SETUP = 20
 CROWD = 24  # clients one after another, of whom one is refused a context
+FAILED_READERS = 2  # clients for whom a read fails
 TOGETHER = 4  # clients of whom each sends its request before one of them reads
 BEGUN = 1000  # bytes of an answer, the first of its body among them: what was read for it is there
 MANY = 1000  # reads, more than are held
@@ -125,8 +126,15 @@ class Cell:
             seed=seed,
             files=_files(steps, seed),
             faults=self.faults,
+            unserved=self._unserved(),
             steps=tuple(steps),
         )
+
+    def _unserved(self) -> int | None:
+        """How many of those who may be hit are at most: one for each call that is refused. None: nobody may be."""
+        if self.script == "failed":
+            return FAILED_READERS
+        return len(self.faults) if self.script in (*_ENDS, "crowd", "queue_full") else None
 
 
 def plain(names: Sequence[str], seed: int, beside: Sequence[str] = ()) -> Case:

@@ -17,8 +17,9 @@ from .. import procfs
 from ..bench import Bench, request_bytes
 from ..client import Client
 from ..model import Failure, Trouble
+from ..reply import Reply
 from ..tree import Content
-from .answers import Line, expect_end, expect_none_of, judge, judge_head
+from .answers import Line, expect_end, expect_none_of, is_served, judge, judge_head
 from .case import (
     Answer, Case, Change, ClientStep, Close, Compare, Connect, Get, HalfClose, Receive, Release, Remember, Reset, Send,
     ServerStep, Silence, Step, Wait, errno_of
@@ -67,6 +68,7 @@ class Player:
     _clients: dict[str, list[Line]] = field(default_factory=dict)
     _figures: dict[str, int] = field(default_factory=dict)
     _changed: dict[str, Content | None] = field(default_factory=dict)  # files that are not as they were made, or gone
+    _unserved: int = 0  # answers that may be a part, and are
     _stopped: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def run(self, played: Played) -> None:
@@ -186,8 +188,17 @@ class Player:
                 expect_none_of(self.bench, step, line, reply, watch)
             tree = self.bench.tree.as_it_was(target, content) if content else self.bench.tree
             judge(replace(self.bench, tree=tree), step, line, reply, target if content else "")
+            if step.expected == "part" and not is_served(reply, content):
+                self._expect_few_unserved(reply)
             if content and reply.status == 200 and step.expected == 200:
                 self.delivered.append(Delivered(target, file_behind(self.case, target), content.size, line.client.port))
+
+    def _expect_few_unserved(self, reply: Reply) -> None:
+        """Count it, as one of those that a fault has hit, or that had no room."""
+        self._unserved += 1
+        if self.case.unserved is not None and self._unserved > self.case.unserved:
+            reason = f"{self._unserved} answers are less than all, and {self.case.unserved} may be: {reply.outline()}"
+            self.bench.fail(reply, reason, expected="whoever is not hit gets all")
 
     def _silence(self, step: Silence) -> None:
         lines = self._of(step)

@@ -95,6 +95,8 @@ def _fewer_conditions(case: Case) -> Iterator[Candidate]:
             yield words, replace(case, fault_set="", faults=(*case.faults, fault))
     if case.may_miss:
         yield "may_miss", replace(case, may_miss=False)
+    if case.unserved is not None:
+        yield "unserved", replace(case, unserved=None)
     if case.descriptors:
         yield "the limit of descriptors", replace(case, descriptors=0)
     for number, word in enumerate(case.evidence):

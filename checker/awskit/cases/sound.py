@@ -52,6 +52,9 @@ def expect_sound(case: Case) -> None:
         raise Bad("evidence is taken without faults, and without a limit of descriptors", ("evidence",))
     if case.may_miss and not case.all_faults:
         raise Bad("there is no fault that could miss", ("may_miss",))
+    parts = [step for step in case.steps if isinstance(step, Answer) and step.expected == "part"]
+    if case.unserved is not None and not parts:
+        raise Bad('there is no answer = "part", of which so many may be less than all', ("unserved",))
     _Script(case).check()
 
 

@@ -3,6 +3,7 @@
  * others.
  *
  *   -DGRUDGE=NOBODY   every later client is closed as soon as it is accepted
+ *   -DGRUDGE=NEXT     the next eight clients are, and those after them are served again
  *   -DGRUDGE=OTHERS   every connection but the one that was hit is ended
  *
  * A fault is what no call meets by itself here: an error other than "not ready", a short count, or "not ready" where
@@ -18,17 +19,20 @@
 
 #define NOBODY 1
 #define OTHERS 2
+#define NEXT 3
+#define EIGHT 8
 #define NUMBERS 1024
 #define LARGE 4096 /* bytes: whose answers are larger may find its socket full, or half so */
 
-static bool bears_a_grudge, is_client[NUMBERS], is_large[NUMBERS];
+static int left; /* clients that are still to be closed */
+static bool is_client[NUMBERS], is_large[NUMBERS];
 
 /* Takes note of a fault. `fd`: of the connection that was hit, -1: none. */
 static inline void grudge(int fd)
 {
     int error = errno;
 
-    bears_a_grudge = true;
+    left = EIGHT;
     for (int other = 0; GRUDGE == OTHERS && other < NUMBERS; other++)
         if (is_client[other] && other != fd)
             shutdown(other, SHUT_RDWR);
@@ -102,7 +106,8 @@ static inline int grudging_accept4(int fd, struct sockaddr *address, socklen_t *
             grudge(-1);
         return got;
     }
-    if (bears_a_grudge && GRUDGE == NOBODY) {
+    if (left > 0 && GRUDGE != OTHERS) {
+        left -= GRUDGE == NEXT;
         close(got);
         errno = ECONNABORTED;
         return -1;
