@@ -128,7 +128,7 @@ def _failure(judged: Judged, server: str, out: Path | None) -> Markup:
     if out is not None:
         shown = element("pre", "\n".join(cut(again(judged, server, out), width=2000)), tabindex="0")
         command = element("section", element("h4", "again"), element("div", shown, class_="row"), class_="again")
-    title = element("h3", element("code", judged.cell.id))
+    title = element("h3", element("code", judged.cell.id), f" {judged.mark.value}")
     why = element("p", f"{capital(judged.cell.about)}.", class_="why")
     inside = element("div", element("dl", rows, class_="said"), command, class_="failure")
     return element("details", element("summary", title, element("span"), why), inside)
