@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 PORT = 8888  # contract U2
 # What the document root may take on the disk, holes left out: our files have 0.4 GiB, and a server may write in them.
 MAX_BYTES_OF_SITE = 2048 * MIB
-TIME_WAIT = 0x06
 
 # Sanitizers reserve terabytes for their shadow memory. A binary that names one gets no limit of memory.
 SANITIZERS = (b"__asan_init", b"__tsan_init", b"__msan_init", b"__hwasan_init")
@@ -260,5 +259,4 @@ class BoxedLauncher(Launcher):
     @staticmethod
     def _port_rests() -> bool:
         """Whether bind(2) without SO_REUSEADDR is refused because of connections that are over."""
-        rows = procfs.connections(os.getpid())
-        return any(row.local_port == PORT and row.state == TIME_WAIT for row in rows)
+        return any(row.state == procfs.TIME_WAIT for row in procfs.connections(os.getpid(), PORT, over=True))

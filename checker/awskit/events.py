@@ -84,12 +84,12 @@ class Events(Judge):
 
     def sides(self) -> list[procfs.Connection]:
         """The server's ends of its connections, as the kernel shows them."""
-        rows = procfs.connections(self.server.pid)
-        return [row for row in rows if row.local_port == self.server.port and row.state != procfs.LISTEN]
+        rows = procfs.connections(self.server.pid, self.server.port)
+        return [row for row in rows if row.state != procfs.LISTEN]
 
     def side(self, client: Client) -> procfs.Connection | None:
         """The server's end of this connection, or None when it is gone."""
-        return next((row for row in self.sides() if row.remote_port == client.port), None)
+        return next(iter(procfs.connections(self.server.pid, self.server.port, client.port)), None)
 
     def wait_accepted(self, clients: Iterable[Client]) -> None:
         """Wait until a process has accepted each of these connections: the kernel's backlog alone does not count."""
@@ -108,8 +108,8 @@ class Events(Judge):
 
     def queued(self) -> int:
         """How many connections wait to be accepted: the kernel shows them as what the listening socket has unread."""
-        rows = procfs.connections(self.server.pid)
-        return sum(row.unread for row in rows if row.local_port == self.server.port and row.state == procfs.LISTEN)
+        rows = procfs.connections(self.server.pid, self.server.port)
+        return sum(row.unread for row in rows if row.state == procfs.LISTEN)
 
     def wait_queue_empty(self) -> None:
         """Wait until nobody waits to be accepted: then the shortest queue has room for those who come next, though the

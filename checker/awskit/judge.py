@@ -187,7 +187,7 @@ class Judge:
     def _side_of(self, reply: Reply) -> str:
         """How the server's end of its connection is, in a word."""
         port = reply.transcript.port if reply.transcript else 0
-        row = next((row for row in procfs.connections(self.server.pid) if row.remote_port == port), None)
+        row = next(iter(procfs.connections(self.server.pid, remote_port=port)), None) if port else None
         if row is None:
             return "closed"
         if not row.inode:

@@ -226,8 +226,8 @@ def _run(bench: Bench, checks: Iterable[NamedCheck]) -> Failure | None:
 
 def _clients(server: BoxedServer) -> list[procfs.Connection]:
     """The connections that the server still holds."""
-    rows = procfs.connections(server.pid)
-    return [row for row in rows if row.local_port == server.port and row.inode and row.state != procfs.LISTEN]
+    rows = procfs.connections(server.pid, server.port)
+    return [row for row in rows if row.inode and row.state != procfs.LISTEN]
 
 
 def _executable(pid: int) -> str:
