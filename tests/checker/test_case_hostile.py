@@ -138,7 +138,10 @@ BOMBS = {
     "many large files": "[files]\n" + "".join(f'"/static/a{n}" = 250000000\n' for n in range(150)),
     "more than a machine has": "[files]\n" + '"/static/a" = { size = 9000000000000000000, sparse = true }',
 }
+NAMES_BELOW = "/x" * 490
 STEP_BOMBS = {
+    "links that lead ever further down": '{ get = "/l0" },\n' * 1999 + '{ answer = 200 }]\n[files]\n' + "".join(
+        f'"/l{n}" = {{ link = "l{n + 1}{NAMES_BELOW}" }}\n' for n in range(39)) + "# ",
     "endless steps": '{ get = "/static/a" },\n' * 50_000,
     "endless bytes": '{ send = [{ repeat = "xxxxxxxxxxxxxxxx", times = 1000000000000000000 }] }',
     "many long steps": '{ send = [{ repeat = "x", times = 2000000 }] },\n' * 1000,
@@ -147,7 +150,7 @@ STEP_BOMBS = {
     "endless clients that leave": "".join(
         f'{{ client = "c{n}", connect = 300 }},\n{{ client = "c{n}", close = true }},\n' for n in range(900)),
     "answers without end": '{ get = "/static/a" },\n{ answer = 200 },\n' * 20
-    + '],\n[files]\n"/static/a" = { size = 8000000000, sparse = true }\nx = [',
+    + ']\n[files]\n"/static/a" = { size = 8000000000, sparse = true }\n# ',
 }  # fmt: skip
 
 

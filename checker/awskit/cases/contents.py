@@ -3,8 +3,11 @@ what a link leads to. And whether bytes of a file stand in what came, wherever t
 
 from __future__ import annotations
 
+from collections import deque
+
 from ..tree import Content
 from .case import Case, File, Link
+from .kinds import TARGET_BYTES
 
 BLOCK = 16  # bytes of a file that are looked for together
 LINKS_MOST = 40  # that one path may lead over
@@ -35,10 +38,11 @@ class Longer(Content):
 
 def file_behind(case: Case, target: str) -> str:
     """The regular file of the case that a server finds at `target`, over links (path_resolution(7)); "" where there is
-    none."""
-    entries, waiting, found, links = dict(case.files), target.split("/"), "", 0
-    while waiting:
-        name = waiting.pop(0)
+    none. No file of a case is deeper than TARGET_BYTES: forty links of a thousand characters could lead much further
+    down, at a cost by the square of that."""
+    entries, waiting, found, links = dict(case.files), deque(target.split("/")), "", 0
+    while waiting and len(found) <= TARGET_BYTES:
+        name = waiting.popleft()
         if name in ("", ".", ".."):
             found = found.rpartition("/")[0] if name == ".." else found
             continue
@@ -49,7 +53,7 @@ def file_behind(case: Case, target: str) -> str:
             links += 1
             if links > LINKS_MOST:
                 return ""
-            waiting = [*entry.to.split("/"), *waiting]
+            waiting.extendleft(reversed(entry.to.split("/")))
         else:
             found = f"{found}/{name}"
     return ""
