@@ -119,7 +119,11 @@ def test_what_is_sent_reaches_its_server_alone(tmp_path: Path) -> None:
 
 
 KEY = ".".join(["a"] * 4000)
+DIGITS = ("1" * 8000 + "\\\n") * 100
 BOMBS = {
+    "a text that is a long size": f'[files]\n"/static/a" = """{DIGITS}"""',
+    "a long key": '"' + "\U0001f600" * 8000 + '" = 1',
+    "a long plain key": "k" * 8000 + " = 1",
     "keys of many parts": "".join(f"{KEY}.b{n} = 1\n" for n in range(120)),
     "headers of many parts": "".join(f"[{KEY}.b{n}]\n" for n in range(120)),
     "quoted keys of many parts": "".join('"a".' * 2000 + f"b{n} = 1\n" for n in range(120)),

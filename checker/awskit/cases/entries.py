@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .kinds import MIB, SENT_MOST, Bad, Data, Flag, Integer, Table, Text, Word, key
+from .kinds import MIB, SENT_MOST, Bad, Data, Flag, Integer, Table, Text, Word, key, short
 
 _SIZE = re.compile(r"[0-9][0-9_,.]* *([kKMG]i?)?([Bb](ytes?)?)?")  # what somebody writes who means one
 FILE_MOST = 256 * MIB
@@ -53,7 +53,7 @@ class EntryKind:
         if isinstance(value, str):
             if _SIZE.fullmatch(value):
                 raise Bad("a size is a number of bytes without quotes, such as 5242880; a text like this one stands in"
-                          f" a table: {{ text = {value!r} }}")  # fmt: skip
+                          f" a table: {{ text = {short(value)} }}")  # fmt: skip
             return File(text=Data(SENT_MOST).read(value))
         if type(value) is int:
             return File(size=Integer(0, FILE_MOST).read(value))

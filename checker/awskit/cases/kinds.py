@@ -54,7 +54,7 @@ class Integer(_Same):
 
     def read(self, value: Any) -> int:
         if type(value) is not int or not self.low <= value <= self.high:
-            raise Bad(f"must be a whole number from {self.low:,} to {self.high:,}, not {_short(value)}")
+            raise Bad(f"must be a whole number from {self.low:,} to {self.high:,}, not {short(value)}")
         return value
 
 
@@ -64,7 +64,7 @@ class Flag(_Same):
 
     def read(self, value: Any) -> bool:
         if value is not True:
-            raise Bad(f"is `true` or is not there at all, and not {_short(value)}")
+            raise Bad(f"is `true` or is not there at all, and not {short(value)}")
         return value
 
 
@@ -76,7 +76,7 @@ class Text(_Same):
 
     def read(self, value: Any) -> str:
         if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > self.most:
-            raise Bad(f"must be one line of text of at most {self.most} characters, not {_short(value)}")
+            raise Bad(f"must be one line of text of at most {self.most} characters, not {short(value)}")
         return value
 
 
@@ -89,7 +89,7 @@ class Pattern(_Same):
 
     def read(self, value: Any) -> str:
         if not isinstance(value, str) or not self.shape.fullmatch(value):
-            raise Bad(f"must be {self.what}, not {_short(value)}")
+            raise Bad(f"must be {self.what}, not {short(value)}")
         return value
 
 
@@ -101,7 +101,7 @@ class Word(_Same):
 
     def read(self, value: Any) -> str:
         if not isinstance(value, str) or value not in self.words:
-            raise Bad(f"must be one of {', '.join(self.words)}, not {_short(value)}")
+            raise Bad(f"must be one of {', '.join(self.words)}, not {short(value)}")
         return value
 
 
@@ -111,7 +111,7 @@ class Errno(_Same):
 
     def read(self, value: Any) -> str:
         if not isinstance(value, str) or not isinstance(getattr(errno, value, None), int):
-            raise Bad(f"must be the name of an error as errno(3) lists them, such as EAGAIN, not {_short(value)}")
+            raise Bad(f"must be the name of an error as errno(3) lists them, such as EAGAIN, not {short(value)}")
         return value
 
 
@@ -121,10 +121,10 @@ class Target(_Same):
 
     def read(self, value: Any) -> str:
         if not isinstance(value, str) or not value.startswith("/"):
-            raise Bad(f"must be a path in the tree that begins with a slash, not {_short(value)}")
+            raise Bad(f"must be a path in the tree that begins with a slash, not {short(value)}")
         names = value[1:].split("/")
         if any(name in ("", ".", "..") or "\0" in name for name in names):
-            raise Bad(f"{_short(value)} is no plain path: it has an empty name, `.`, `..` or a NUL")
+            raise Bad(f"{short(value)} is no plain path: it has an empty name, `.`, `..` or a NUL")
         if len(value.encode(errors="replace")) > TARGET_BYTES or any(len(name.encode()) > NAME_BYTES for name in names):
             raise Bad(f"is longer than a path may be ({TARGET_BYTES:,} bytes, {NAME_BYTES} for a name)")
         return value
@@ -154,7 +154,7 @@ class Data:
                 raise Bad('must have just these keys: { repeat = "x", times = 9000 }', within)
             part, times = part["repeat"], part["times"]
             if type(times) is not int or times < 1:
-                raise Bad(f"must be a whole number from 1 on, not {_short(times)}", (*within, "times"))
+                raise Bad(f"must be a whole number from 1 on, not {short(times)}", (*within, "times"))
         try:
             data = part.encode("latin-1")
         except (AttributeError, UnicodeEncodeError):
@@ -184,7 +184,7 @@ class List:
 
     def read(self, value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list) or not self.least <= len(value) <= self.most:
-            raise Bad(f"must be a list of {self.least} to {self.most:,}, not {_short(value)}")
+            raise Bad(f"must be a list of {self.least} to {self.most:,}, not {short(value)}")
         return tuple(_within(self.kind, item, number) for number, item in enumerate(value))
 
     def write(self, value: tuple[Any, ...]) -> list[Any]:
@@ -201,7 +201,7 @@ class Pairs:
 
     def read(self, value: Any) -> tuple[tuple[Any, Any], ...]:
         if not isinstance(value, dict) or len(value) > self.most:
-            raise Bad(f"must be a table of at most {self.most:,}, not {_short(value)}")
+            raise Bad(f"must be a table of at most {self.most:,}, not {short(value)}")
         return tuple((_within(self.keys, key, key), _within(self.values, item, key)) for key, item in value.items())
 
     def write(self, value: tuple[tuple[Any, Any], ...]) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class Table:
 
     def read(self, value: Any) -> Any:
         if not isinstance(value, dict):
-            raise Bad(f"must be {self.what}, not {_short(value)}")
+            raise Bad(f"must be {self.what}, not {short(value)}")
         return read_fields(self.choose(value), value)
 
     def write(self, value: Any) -> dict[str, Any]:
@@ -281,7 +281,8 @@ def _within(kind: Kind, value: Any, where: str | int) -> Any:
         raise Bad(str(bad), (where, *bad.within)) from None
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value in a message: plain characters, and so few that one line holds them."""
     try:
         text = ascii(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits

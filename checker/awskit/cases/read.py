@@ -13,7 +13,7 @@ from typing import Any
 from ..model import WrongUsage
 from . import places
 from .case import Case
-from .kinds import Bad, read_fields
+from .kinds import Bad, read_fields, short
 from .sound import expect_sound
 
 TEXT_MOST = 1 << 20  # characters of a case file: no text that a person writes is longer,
@@ -147,5 +147,6 @@ def _line(text: str, within: tuple[str | int, ...]) -> int:
 def _spelled(within: tuple[str | int, ...]) -> str:
     text = ""
     for part in within:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if part.isidentifier() else f".{ascii(part)}"
+        plain = isinstance(part, str) and part.isidentifier() and len(part) <= 60
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if plain else f".{short(part)}"
     return f"{text.lstrip('.')}: " if text else ""

@@ -183,6 +183,6 @@ def step_of(table: dict[str, Any]) -> type:
         raise Bad(f"a step does one thing, and this one has {' and '.join(found)}")
     known = {one.metadata["key"] for cls in Step.__args__ for one in dataclasses.fields(cls)}
     strange = [name for name in table if name not in known]
-    meant = [near for name in strange for near in difflib.get_close_matches(name, VERBS, 1)]
+    meant = difflib.get_close_matches(strange[0], VERBS, 1) if strange else []
     said = f"`{strange[0]}` is none{f': is {meant[0]} meant?' if meant else ''}" if strange else "this one has none"
     raise Bad(f"a step has one of the keys {', '.join(VERBS)}, and {said}", tuple(strange[:1]))
