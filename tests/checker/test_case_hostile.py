@@ -119,8 +119,10 @@ def test_what_is_sent_reaches_its_server_alone(tmp_path: Path) -> None:
 
 
 KEY = ".".join(["a"] * 4000)
+NUMBERS = ("1," * 4000 + "\n") * 110
 DIGITS = ("1" * 8000 + "\\\n") * 100
 BOMBS = {
+    "many values far down": "x = " + "[" * 400 + "\n" + NUMBERS + "]" * 400,
     "a text that is a long size": f'[files]\n"/static/a" = """{DIGITS}"""',
     "a long key": '"' + "\U0001f600" * 8000 + '" = 1',
     "a long plain key": "k" * 8000 + " = 1",

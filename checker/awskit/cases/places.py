@@ -12,6 +12,8 @@ import tomllib
 
 Path = tuple[str | int, ...]  # of keys and indices: ("steps", 3, "send")
 
+DEEPEST = 8  # parts of a path that are kept: no value of a case lies deeper, and a long path for each is gigabytes
+
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 _STRING = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'', re.DOTALL)
@@ -20,7 +22,8 @@ _SCALAR = re.compile(r"[^,\]}#\n]+")
 
 
 def lines(text: str) -> dict[Path, int]:
-    """The line, from 1, at which the value of each path begins; of a table that has a header, the header's."""
+    """The line, from 1, at which the value of each path begins; of a table that has a header, the header's. Of at most
+    DEEPEST parts."""
     return _Scanner(text).run()
 
 
@@ -55,7 +58,8 @@ class _Scanner:
         return found
 
     def _note(self, path: Path) -> None:
-        self._found.setdefault(path, bisect.bisect_left(self._ends, self._at) + 1)
+        if len(path) <= DEEPEST:
+            self._found.setdefault(path, bisect.bisect_left(self._ends, self._at) + 1)
 
     def _header(self) -> Path:
         array = self._text.startswith("[[", self._at)
