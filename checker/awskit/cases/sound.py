@@ -21,6 +21,9 @@ from .contents import file_behind
 from .kinds import Bad
 
 TREE_MOST = 1024 * MIB  # of all files, sparse ones left out
+FOLDERS_MOST = 1000  # that hold them: each takes room on the disk,
+DEEPEST = 50  # and of these in each other: in a box, whose room is counted, there are at most 64
+SOCKET_NAME_MOST = 90  # bytes: its address, the name below /proc/self/fd, has 107 at most (unix(7))
 OPEN_MOST = 1000  # connections at once
 CONNECTIONS_MOST = 20_000  # and in all
 SENT_IN_ALL = 16 * MIB
@@ -63,13 +66,20 @@ def _expect_tree(case: Case) -> None:
     for target, entry in case.files:
         if isinstance(entry, Special) and entry.what == "directory":
             folders[target] = None
-    paths = dict(case.files)
+    paths, parents = dict(case.files), set[str]()
     for target, entry in case.files:
         if target in ("/static", "/dynamic"):
             raise Bad(f"{target} is a folder, and always there", ("files", target))
+        if target.count("/") > DEEPEST:
+            raise Bad(f"more than {DEEPEST} folders in each other", ("files", target))
         for parent in _parents(target):
+            parents.add(parent)
             if parent in paths and parent not in folders:
                 raise Bad(f"{parent} is a file or a link, so nothing can be below it", ("files", target))
+        if len(parents) > FOLDERS_MOST:
+            raise Bad(f"the files are in more than {FOLDERS_MOST:,} folders", ("files", target))
+        if entry == Special("socket") and len(target.rpartition("/")[2].encode()) > SOCKET_NAME_MOST:
+            raise Bad(f"the name of a socket has at most {SOCKET_NAME_MOST} bytes", ("files", target))
         if isinstance(entry, Link):
             expect_inside(target, entry.to)
     total = sum(entry.size or 0 for _, entry in case.files if hasattr(entry, "size") and not entry.sparse)
