@@ -172,6 +172,15 @@ def test_contents_are_read_like_files() -> None:
                 assert content.read(begin, length) == whole[begin : begin + length]
 
 
+def test_a_file_may_become_longer_in_every_step() -> None:
+    content: Content = Content("key", 10)
+    whole = content.read(0, 10)
+    for number in range(2000):
+        content, whole = Longer(content, bytes([number % 256, 7])), whole + bytes([number % 256, 7])
+    for offset, length in ((0, 5000), (3, 4), (8, 4), (11, 1), (12, 7), (4009, 9), (4010, 9), (5000, 1)):
+        assert content.read(offset, length) == whole[offset : offset + length]
+
+
 def test_so_much_must_come_as_is_to_be_received(replayed: Callable[[str, str, bytes], str]) -> None:
     steps = GET + "{ receive = 50 }, { answer = 200 }"
     assert replayed(steps, FILE, answer(200, OURS)).startswith("holds")

@@ -24,16 +24,19 @@ class Zeros(Content):
 
 
 class Longer(Content):
-    """What was there, and then `more`."""
+    """What was there, and then `more`. A file may become longer in each of a case's steps."""
 
     def __init__(self, first: Content, more: bytes) -> None:
         super().__init__(first.key, first.size + len(more))
         self._first, self._more = first, more
 
     def read(self, offset: int, length: int) -> bytes:
-        begin = max(0, offset - self._first.size)
-        rest = max(0, length - max(0, self._first.size - offset))
-        return self._first.read(offset, length) + self._more[begin : begin + rest]
+        parts, content, end = [], self, offset + length
+        while isinstance(content, Longer):
+            begin = content._first.size
+            parts.append(content._more[max(0, offset - begin) : max(0, end - begin)])
+            content, end = content._first, min(end, begin)
+        return b"".join([content.read(offset, end - offset), *reversed(parts)])
 
 
 def file_behind(case: Case, target: str) -> str:
