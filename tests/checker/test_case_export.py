@@ -252,6 +252,30 @@ steps = [
 """.replace("%s", "long" * 30)
 
 
+def test_python_reads_what_is_put_together_of_many_parts() -> None:
+    runs = ", ".join(['{ repeat = "x", times = 40 }, "ab"'] * 100)
+    longer = '{ change = "/a + b\'+\' * 5", how = "append", size = 1 },\n' * 1500
+    text = f"""title = "t"
+about = "a"
+rule = "S4"
+steps = [
+{{ send = [{runs}] }},
+{{ client = "b", send = [{', '.join(['{ repeat = "x", times = 40 }, "ab"'] * 100)}] }},
+{longer}{{ client = "c", send = "a" }},
+{{ client = "c", answer = 200, file = "/a + b'+' * 5" }},
+]
+[files]
+"/a + b'+' * 5" = 5
+"/many" = {{ text = [
+{(runs + "," + chr(10)) * 20}] }}
+"""
+    told = export(parse(text, "a.toml"))
+    scope: dict[str, Any] = {"__name__": "exported"}
+    exec(compile(told, "exported", "exec"), scope)  # noqa: S102
+    assert scope["FILES"]["/many"] == (b"x" * 40 + b"ab") * 2000
+    assert """contents("/a + b'+' * 5") + b'+' * 1500)""" in told
+
+
 def test_no_two_things_of_an_exported_case_have_one_name() -> None:
     """Whatever clients are called: as Python's own words, as what the runtime defines, or as each other."""
     taken = all_names() | set(dir(builtins)) | set(keyword.kwlist) | set(keyword.softkwlist)

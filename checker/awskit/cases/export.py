@@ -26,6 +26,8 @@ from .write import inline
 
 WIDTH = 110
 EMPTY = "b''"
+MORE = " + b'+' * "  # what is appended to a file
+SUMMANDS = 20  # of a sum of bytes, at most: Python reads no sum of a thousand
 BY_HAND_MOST = 500  # characters: no longer line for a shell is put into the exported file
 
 
@@ -189,7 +191,7 @@ def literal(data: bytes) -> str:
     parts = parts if isinstance(parts, list) else [parts]
     spelled = [repr(part.encode("latin-1")) if isinstance(part, str) else
                f"{part['repeat'].encode('latin-1')!r} * {part['times']}" for part in parts]  # fmt: skip
-    return " + ".join(spelled) if data else "b''"
+    return (" + ".join(spelled) if len(spelled) <= SUMMANDS else f"b''.join(({', '.join(spelled)}))") if data else EMPTY
 
 
 # -- the script --------------------------------------------------------------------------------------------------------
@@ -364,7 +366,9 @@ class _Script:
     def _change(self, step: Change) -> list[str]:
         target, lines = step.file, []
         if step.how == "append":
-            self._contents[target] += f" + b'+' * {step.size}"
+            known, _, more = self._contents[target].rpartition(MORE)
+            known, more = (known, more) if more.isdecimal() else (self._contents[target], "0")  # or a target ends so
+            self._contents[target] = f"{known}{MORE}{int(more) + step.size}"
             return [f"with open(root + {target!r}, 'ab') as stream:", f"    stream.write(b'+' * {step.size})"]
         if step.how == "replace":
             now = f"contents({target!r})"
