@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from .exits import CANNOT_WORK, EPILOG, WRONG_USAGE
 from .model import Trouble, WrongUsage
-from .plain import clean
+from .plain import alone
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -40,10 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.run(options)
     except WrongUsage as error:
-        print(f"awscheck: {clean(str(error))}", file=sys.stderr)
+        print(f"awscheck: {alone(str(error))}", file=sys.stderr)
         return WRONG_USAGE
     except (Trouble, OSError) as error:
-        print(f"awscheck: {clean(str(error))}", file=sys.stderr)
+        print(f"awscheck: {alone(str(error))}", file=sys.stderr)
         return CANNOT_WORK
     except KeyboardInterrupt:
         print("awscheck: interrupted", file=sys.stderr)

@@ -13,11 +13,14 @@ WIDTH = 400  # characters of one line of it
 
 # `##[error]` and `##vso[…]` of Azure, `##teamcity[…]`: they act anywhere in a line.
 _COMMAND = re.compile(r"#(?=#(?:vso|teamcity)?\[)")
+# `::error::` of GitHub: at the beginning of a line, blanks left out.
+_COLONS = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
 
 
 def clean(text: str) -> str:
     """Text that does nothing but stand there: control and format characters (also those that turn the direction of
-    writing) as \\xHH or \\uHHHH, and the # that begins a CI runner's command, too; line feeds and tabs stay."""
+    writing) as \\xHH or \\uHHHH, and the # that begins a CI runner's command, too; line feeds and tabs stay.
+    What may begin a line goes through `alone`."""
     text = _COMMAND.sub(r"\\x23", text)
     if text.isprintable():  # nearly all text is, and is asked so at once
         return text
@@ -27,6 +30,11 @@ def clean(text: str) -> str:
         else f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
         for character in text
     )
+
+
+def alone(text: str) -> str:
+    """The same for text that may begin a line of what is printed: there two colons are GitHub's command."""
+    return _COLONS.sub(r"\1\\x3a", clean(text))
 
 
 def cut(text: str, lines: int = LINES, width: int = WIDTH) -> list[str]:

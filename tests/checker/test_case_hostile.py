@@ -194,3 +194,24 @@ def test_waits_in_vain_come_to_an_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["/dev/zero", "/proc/self/mem", "."])
 def test_what_is_no_plain_file_is_not_read_for_ever(kind: str) -> None:
     assert bounded("replay", Path(kind)).returncode == 2
+
+
+COMMAND = "::error::pwned"
+
+
+def commands(text: str) -> list[str]:
+    """The lines that a runner of GitHub would take for commands, and what would reach a terminal."""
+    return [line for line in text.splitlines() if line.strip().startswith("::") or "\x1b" in line]
+
+
+def test_no_text_of_a_case_is_a_command_where_it_is_printed(tmp_path: Path) -> None:
+    path, wide = tmp_path / "case.toml", "x" * 105
+    head = f'title = "{COMMAND}"\nabout = "{COMMAND} {wide} {COMMAND}"\nrule = "S4"\n'
+    target = f"/static/\\n{COMMAND}\\u001b[31m"
+    path.write_text(f'{head}steps = [{{ get = "/none" }}, {{ answer = 200, file = "{target}" }}]\n')
+    refused = called("replay", path)
+    assert refused.code == 2 and "pwned" in refused.errors and not commands(refused.errors), refused
+    path.write_text(f'{path.read_text()}[files]\n"{target}" = 5\n')
+    exported, failed = called("export", path), awscheck("replay", path, "--trace")
+    assert (exported.code, failed.code) == (0, 1)
+    assert not commands(exported.text + failed.text + failed.errors), failed.text

@@ -14,7 +14,7 @@ import toldsample
 from awskit import junit, plain
 from awskit.grade import CHECKS
 from awskit.model import NOT_TRIED, Outcome, Verdict
-from awskit.plain import LINES, WIDTH, clean, cut, line
+from awskit.plain import LINES, WIDTH, alone, clean, cut, line
 from awskit.report import gradescope, table
 from awskit.results import ItemResult, Report
 from awskit.rubric import Item, Rubric
@@ -183,6 +183,11 @@ def test_an_item_is_an_entry_of_gradescopes() -> None:
 )
 def test_text_of_a_submission_does_nothing(text: str, shown: str) -> None:
     assert clean(text) == shown
+
+
+def test_text_that_begins_a_line_is_no_command_of_github() -> None:
+    shown = "\\x3a:error::a\n \t\\x3a:set-env::b ::c\na::b :c\\x1b"
+    assert alone("::error::a\n \t::set-env::b ::c\na::b :c\x1b") == shown
 
 
 def test_long_text_is_cut_in_the_middle_and_says_so() -> None:

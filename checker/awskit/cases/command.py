@@ -14,7 +14,7 @@ from typing import Any
 
 from ..exits import CANNOT_WORK
 from ..model import Failure, Outcome, Trouble
-from ..plain import clean, cut
+from ..plain import alone, clean, cut
 from ..workplace import working_folder
 from .case import Case
 from .export import curl, export
@@ -137,7 +137,7 @@ def _replay(options: argparse.Namespace) -> int:
                 played = Played(case, broken) if broken else _played(case, target)
             except Unfit as why:  # of several, the others can be replayed
                 unfit.append(why)
-                sys.stdout.write(f"not here: {clean(str(path))}: {clean(str(why))}\n")
+                sys.stdout.write(f"not here: {clean(str(path))}: {alone(str(why))}\n")
                 continue
             sys.stdout.write(report(path, played, name, lines, trace=options.trace))
             sys.stdout.flush()
@@ -190,7 +190,7 @@ def report(path: Path, played: Played, server: str, lines: list[int], *, trace: 
     if played.trouble:
         said.append(f"  {cut(str(played.trouble))[0]}")
     if played.failure:
-        said += [f"  {clean(case.about)}", *_went_wrong(played, played.failure, lines)]
+        said += [f"  {alone(case.about)}", *_went_wrong(played, played.failure, lines)]
     if trace:
         said += _trace(played, lines)
     return "\n".join(said) + "\n"

@@ -13,6 +13,7 @@ import keyword
 import textwrap
 
 from ..bench import request_bytes
+from ..plain import alone
 from .case import (
     Answer, Case, Change, ClientStep, Close, Compare, Connect, Cut, File, Get, HalfClose, Hold, Link, Receive, Refuse,
     Remember, Reset, Send, ServerStep, Silence, Special, Wait
@@ -127,7 +128,7 @@ def _docstring(case: Case) -> str:
         lines += ["", f"Start the server with few descriptors: (ulimit -n {case.descriptors}; exec ./aws)"]
     if any(isinstance(entry, File) and entry.unreadable for _, entry in case.files):
         lines += ["", "Start the server as an ordinary user: root may read every file."]
-    text = "\n".join(lines).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    text = alone("\n".join(lines)).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'#!/usr/bin/env python3\n"""{text}\n"""'
 
 
