@@ -125,6 +125,7 @@ BOMBS = {
     "many values far down": "x = " + "[" * 400 + "\n" + NUMBERS + "]" * 400,
     "a text that is a long size": f'[files]\n"/static/a" = """{DIGITS}"""',
     "a long key": '"' + "\U0001f600" * 8000 + '" = 1',
+    "a long sample": 'shows = ["""a/' + ("a-" * 4000 + "\\\n") * 100 + '"""]',
     "a long plain key": "k" * 8000 + " = 1",
     "keys of many parts": "".join(f"{KEY}.b{n} = 1\n" for n in range(120)),
     "headers of many parts": "".join(f"[{KEY}.b{n}]\n" for n in range(120)),
@@ -194,6 +195,22 @@ def test_waits_in_vain_come_to_an_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["/dev/zero", "/proc/self/mem", "."])
 def test_what_is_no_plain_file_is_not_read_for_ever(kind: str) -> None:
     assert bounded("replay", Path(kind)).returncode == 2
+
+
+LARGE = '{ text = [{ repeat = "\\u0001\\u0002\\u0003\\u0004\\u0005\\u0006\\u0007\\u000b\\u000c", times = 200000 }] }'
+TOO_MUCH = {
+    "text": ('{ get = "/a" }', f'"/a" = {LARGE}\n"/b" = {LARGE}\n"/c" = {LARGE}'),
+    "answers": ('{ send = "GET /a HTTP/1.0\\r\\n\\r\\n" }, { answer = "any" }',
+                '"/a" = { size = 4000000000, sparse = true }'),
+}
+
+
+@pytest.mark.parametrize("steps, files", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_what_is_too_much_for_a_program_is_not_exported(steps: str, files: str, tmp_path: Path) -> None:
+    path = tmp_path / "case.toml"
+    path.write_text(f"{HEAD}steps = [{steps}]\n[files]\n{files}\n")
+    done = bounded("export", path)
+    assert done.returncode == 2 and "awscheck replay" in done.stderr and not done.stdout, done.stderr
 
 
 COMMAND = "::error::pwned"

@@ -23,7 +23,7 @@ from .steps import (
 STEPS_MOST = 2000
 
 RULE = Pattern(re.compile(r"[A-Z]\d{1,2}"), "a rule's id such as S4")
-SAMPLE = Pattern(re.compile(r"[a-z]+/[a-z0-9-]+"), "the name of a sample such as defect/sendfile-once")
+SAMPLE = Pattern(re.compile(r"[a-z]{1,30}/[a-z0-9-]{1,60}"), "the name of a sample such as defect/sendfile-once")
 
 
 def errno_of(name: str) -> int:

@@ -29,6 +29,7 @@ WIDTH = 110
 EMPTY = "b''"
 MORE = " + b'+' * "  # what is appended to a file
 SUMMANDS = 20  # of a sum of bytes, at most: Python reads no sum of a thousand
+WHOLE_MOST = 16 << 20  # characters of an exported file: one that a person looks into is far shorter
 BY_HAND_MOST = 500  # characters: no longer line for a shell is put into the exported file
 
 
@@ -39,6 +40,8 @@ def export(case: Case) -> str:
     table = _files(case)
     main = 'if __name__ == "__main__":\n    raise SystemExit(main(MAKERS, case))\n'
     rest = f"{table}\n\n\n{script}\n\n\n{main}"
+    if len(rest) > WHOLE_MOST:
+        raise Unfit(f"{case.title}: as a program it would have {len(rest):,} characters: awscheck replay")
     begin = f"{_docstring(case)}\n{_comments(case)}\nfrom __future__ import annotations\n\n"
     return f"{begin}{definitions(rest)}\n\n\n{rest}"
 
@@ -299,8 +302,12 @@ class _Script:
     def _whole(self, step: Answer, one: str, target: str, right: str) -> list[str]:
         lines = []
         file = self._case.file(file_behind(self._case, target))
-        if file and right and (file.size or 0) > FILE_MOST:
-            raise Unfit(f"{self._case.title}: an exported case keeps an answer in memory, and no {file.size:,} bytes:"
+        may_come = [file] if right else []
+        if step.client not in self._asked and step.expected in (200, "any", "part", "either"):
+            may_come = [entry for _, entry in self._case.files]  # bytes that are sent may ask for each
+        largest = max((entry.size or 0 for entry in may_come if isinstance(entry, File)), default=0)
+        if largest > FILE_MOST:
+            raise Unfit(f"{self._case.title}: an exported case keeps an answer in memory, and no {largest:,} bytes:"
                         " awscheck replay, or head_only")  # fmt: skip
         compared = bool(right) and step.expected in (200, "part", "either")
         if step.file and not compared:
