@@ -192,6 +192,20 @@ def test_waits_in_vain_come_to_an_end(tmp_path: Path) -> None:
     assert done.code == 1 and "steps[1] (receive = 9, client = \"c0\"): 0 bytes came" in done.text
 
 
+@pytest.mark.parametrize("steps", [
+    '{ client = "a", connect = 300 }, { client = "a", wait = "received" }', '{ server = "idle" },' * 200,
+], ids=["a crowd", "steps"])  # fmt: skip
+def test_a_replay_comes_to_an_end(steps: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a right server needs for each of the steps: here they have a twentieth of a second."""
+    from awskit.cases import play
+
+    monkeypatch.setattr(play, "LONGEST_S", 0.05)
+    path = tmp_path / "case.toml"
+    path.write_text(f"{HEAD}steps = [{steps}]\n")
+    done = called("replay", path)
+    assert done.code == 3 and "after 0.05 s the case was not over" in done.text, done
+
+
 @pytest.mark.parametrize("kind", ["/dev/zero", "/proc/self/mem", "."])
 def test_what_is_no_plain_file_is_not_read_for_ever(kind: str) -> None:
     assert bounded("replay", Path(kind)).returncode == 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,6 +35,7 @@ from .write import inline, step_text
 CLOSE_WAIT = 0x08  # of include/net/tcp_states.h: the client has closed, the server has not
 SHORT = 64 * 1024  # bytes of an answer that is no file: the text of a 404
 _MISSED = "the server made no call that it could change (if a right server need not, say may_miss = true)"
+LONGEST_S = 1800.0  # of a replay: a case may ask for a million waits, and for answers that come byte by byte
 LOOKS = 8  # a figure that stays for so many looks has settled
 
 
@@ -70,6 +72,7 @@ class Player:
     _changed: dict[str, Content | None] = field(default_factory=dict)  # files that are not as they were made, or gone
     _unserved: int = 0  # answers that may be a part, and are
     _stopped: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _begun: float = field(default_factory=time.monotonic)
 
     def run(self, played: Played) -> None:
         """All steps, and what holds for every case: the server lives, and the faults have hit it. Raises Failure with
@@ -77,6 +80,7 @@ class Player:
         self.stack.enter_context(self._stopped)
         for number, step in enumerate(self.case.steps):
             played.step = number
+            self._expect_time()
             try:
                 _DO[type(step)](self, step)
             except Failure as failure:
@@ -89,6 +93,11 @@ class Player:
         self.bench.expect_alive("all steps were done")
         if self.case.all_faults and not self.case.may_miss:
             self._expect_hits()
+
+    def _expect_time(self) -> None:
+        """Trouble when it has gone on for longer than anybody waits for a verdict."""
+        if time.monotonic() - self._begun > LONGEST_S:
+            raise Trouble(f"after {LONGEST_S:g} s the case was not over")
 
     def hits(self) -> tuple[int, ...]:
         """How often each fault of the case has hit; () where that cannot be told any more."""
@@ -123,11 +132,13 @@ class Player:
 
     # -- clients ------------------------------------------------------------------------------------------------------
 
-    def _of(self, step: ClientStep) -> list[Line]:
-        """The connections of the step's client, made if it has none yet."""
+    def _of(self, step: ClientStep) -> Iterator[Line]:
+        """The connections of the step's client, made if it has none yet; of many, as long as there is time."""
         if step.client not in self._clients:
             self._open(step.client, 1, 0)
-        return self._clients[step.client]
+        for line in self._clients[step.client]:
+            self._expect_time()
+            yield line
 
     def _open(self, name: str, count: int, receive_buffer: int) -> None:
         lines = self._clients[name] = []
@@ -201,11 +212,10 @@ class Player:
             self.bench.fail(reply, reason, expected="whoever is not hit gets all")
 
     def _silence(self, step: Silence) -> None:
-        lines = self._of(step)
-        for line in lines:
+        for line in self._of(step):
             self.bench.wait_consumed(line.client)
         self.bench.wait_idle("nothing is to be answered")
-        for line in lines:
+        for line in self._of(step):
             if line.client.has_answer():
                 reply = line.client.reply()
                 self.bench.fail(reply, f"nothing should have come: {reply.outline()}", expected="silence")
@@ -213,8 +223,8 @@ class Player:
     def _wait(self, step: Wait) -> None:
         clients = [line.client for line in self._of(step)]
         if step.event == "received":
-            for client in clients:
-                self.bench.wait_consumed(client)
+            for line in self._of(step):
+                self.bench.wait_consumed(line.client)
         elif step.event == "accepted":
             self.bench.wait_accepted(clients)
         elif step.event == "released":
