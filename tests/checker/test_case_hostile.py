@@ -148,10 +148,18 @@ BOMBS = {
     "many large files": "[files]\n" + "".join(f'"/static/a{n}" = 250000000\n' for n in range(150)),
     "more than a machine has": "[files]\n" + '"/static/a" = { size = 9000000000000000000, sparse = true }',
 }
+APPENDED = '{ change = "/static/a", how = "append", size = 16000000 },\n'
+CROWD = '{ client = "a", connect = 300 },\n{ client = "a", get = "/static/a" },\n{ client = "a", answer = 200 },\n'
 NAMES_BELOW = "/x" * 490
 STEP_BOMBS = {
     "links that lead ever further down": '{ get = "/l0" },\n' * 1999 + '{ answer = 200 }]\n[files]\n' + "".join(
         f'"/l{n}" = {{ link = "l{n + 1}{NAMES_BELOW}" }}\n' for n in range(39)) + "# ",
+    "much that may not come": '{ get = "/a" },\n{ answer = 404, never = "/static/a" }]\n'
+    '[files]\n"/static/a" = 250000000\n# ',
+    "much that is appended": APPENDED * 20 + ']\n[files]\n"/static/a" = 5\n# ',
+    "answers of a file that grows": APPENDED * 15 + CROWD + ']\n[files]\n"/static/a" = 5\n# ',
+    "answers of a long text": CROWD + '{ client = "a", answer = 200 },\n' * 7 + ']\n'
+    '[files]\n"/static/a" = { text = [{ repeat = "x", times = 2000000 }] }\n# ',
     "endless steps": '{ get = "/static/a" },\n' * 50_000,
     "endless bytes": '{ send = [{ repeat = "xxxxxxxxxxxxxxxx", times = 1000000000000000000 }] }',
     "many long steps": '{ send = [{ repeat = "x", times = 2000000 }] },\n' * 1000,

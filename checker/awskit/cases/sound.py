@@ -14,8 +14,8 @@ from typing import Any
 from .. import texts
 from ..bench import request_bytes
 from .case import (
-    MIB, Answer, Case, Change, ClientStep, Close, Compare, Connect, Cut, File, Get, HalfClose, Hold, Link, Receive,
-    Refuse, Release, Remember, Reset, Send, ServerStep, Silence, Special, Wait
+    MIB, Answer, Case, Change, ClientStep, Close, Compare, Connect, Cut, Entry, File, Get, HalfClose, Hold, Link,
+    Receive, Refuse, Release, Remember, Reset, Send, ServerStep, Silence, Special, Wait
 )  # fmt: skip
 from .contents import file_behind
 from .kinds import Bad
@@ -29,7 +29,8 @@ CONNECTIONS_MOST = 20_000  # and in all
 SENT_IN_ALL = 16 * MIB
 PIECES_IN_ALL = 20_000  # of what is sent: a millisecond each
 READ_IN_ALL = 4096 * MIB  # bytes of answers
-KEPT_IN_ALL = 256 * MIB  # bytes that are read ahead of them, and kept
+KEPT_IN_ALL = 256 * MIB  # bytes that are read ahead of them, or appended to files, and kept
+WATCHED_IN_ALL = 16 * MIB  # bytes of files that may not come: each sixteen are kept, as long as an answer is read
 SHOWN_BY = {"sendfile": "/static/", "aio": "/dynamic/"}  # evidence, and the folder whose files show it
 ON_CONNECTIONS = ("receive", "send", "sendfile")  # calls that are made on a connection
 
@@ -115,6 +116,7 @@ class _Script:
     asked: dict[str, str | None] = field(default_factory=dict)  # the file that each has asked for by `get`, "" for none
     brought: set[str] = field(default_factory=set)  # targets that a 200 must bring whole
     removed: dict[str, int] = field(default_factory=dict)  # files, by which step
+    grown: dict[str, int] = field(default_factory=dict)  # files, by how many bytes at most
     gone: dict[str, int] = field(default_factory=dict)  # at which step
     ended: set[str] = field(default_factory=set)  # by half_close
     remembered: set[str] = field(default_factory=set)
@@ -124,6 +126,7 @@ class _Script:
     sent: int = 0
     to_read: int = 0
     kept: int = 0
+    watched: int = 0
 
     def check(self) -> None:
         """Bad at the first step that cannot be done."""
@@ -205,16 +208,20 @@ class _Script:
                 raise Bad(f"{target} is no file of the tree", (name,))
         if step.never and not self._has_bytes(step.never):
             raise Bad(f"{step.never} has no bytes of its own that could come", ("never",))
+        if step.never:
+            self.watched += self._size(step.never, self.case.file(step.never)) * self.sizes[step.client]
+        if self.watched > WATCHED_IN_ALL:
+            raise Bad(f"more than {WATCHED_IN_ALL:,} bytes in all are watched for", ("never",))
         asked = step.file or self.asked.get(step.client)
         if step.expected == 200 and asked and not step.head_only:
             self.brought.add(asked)
         no_file = step.expected == 200 and asked == "" and not step.head_only
         if no_file or step.expected == "part" and asked is None:
             raise Bad("what was asked for is no file of the tree: say by `file` whose bytes are to come", ("answer",))
-        largest = max((entry.size or 0 for _, entry in self.case.files if isinstance(entry, File)), default=0)
-        file = self.case.file(step.file)
         if not step.head_only:
-            self.to_read += (file.size or 0 if file else largest) * self.sizes[step.client]
+            file = (step.file, self.case.file(step.file))
+            largest = max((self._size(*one) for one in ([file] if step.file else self.case.files)), default=0)
+            self.to_read += largest * self.sizes[step.client]
         if self.to_read > READ_IN_ALL:
             raise Bad(f"answers of more than {READ_IN_ALL:,} bytes in all may come; head_only, or smaller files")
 
@@ -228,6 +235,10 @@ class _Script:
         if step.never:
             raise Bad("who reads the head alone does not see what else comes", ("never",))
 
+    def _size(self, target: str, entry: Entry | None) -> int:
+        """The most that a file may have now: it may have grown."""
+        return (entry.size or len(entry.text or b"")) + self.grown.get(target, 0) if isinstance(entry, File) else 0
+
     def _has_bytes(self, target: str) -> bool:
         """Whether this file has bytes by which it is known from others."""
         entry = self.case.file(target)
@@ -235,9 +246,12 @@ class _Script:
 
     def _receive(self, step: Receive) -> None:
         self._running()
-        self.kept += step.count * self.sizes[step.client]
+        self._keep(step.count * self.sizes[step.client], "receive")
+
+    def _keep(self, count: int, name: str) -> None:
+        self.kept += count
         if self.kept > KEPT_IN_ALL:
-            raise Bad(f"more than {KEPT_IN_ALL:,} bytes in all are read ahead", ("receive",))
+            raise Bad(f"more than {KEPT_IN_ALL:,} bytes in all are read ahead, or appended", (name,))
 
     def _change(self, step: Change) -> None:
         if self.case.file(step.file) is None:
@@ -247,6 +261,9 @@ class _Script:
         if step.file in self.removed and step.how != "replace":
             raise Bad(f"{step.file} was removed by steps[{self.removed[step.file]}]", ("change",))
         self.removed.pop(step.file, None)
+        if step.how == "append":
+            self._keep(step.size, "size")
+        self.grown[step.file] = self.grown.get(step.file, 0) + step.size
         if step.how == "remove":
             self.removed[step.file] = self.number
 
