@@ -214,6 +214,13 @@ def test_a_replay_comes_to_an_end(steps: str, tmp_path: Path, monkeypatch: pytes
     assert done.code == 3 and "after 0.05 s the case was not over" in done.text, done
 
 
+def test_what_a_report_shows_of_a_long_step_is_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "case.toml"
+    path.write_text(f'{HEAD}steps = [{{ send = [{{ repeat = "123456789", times = 200000 }}] }}, {{ answer = 599 }}]\n')
+    done = awscheck("replay", path, "--trace")
+    assert done.code == 1 and len(done.text) < 20_000 and "more]" in done.text, done.text[:9999]
+
+
 @pytest.mark.parametrize("kind", ["/dev/zero", "/proc/self/mem", "."])
 def test_what_is_no_plain_file_is_not_read_for_ever(kind: str) -> None:
     assert bounded("replay", Path(kind)).returncode == 2

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..exits import CANNOT_WORK
 from ..model import Failure, Outcome, Trouble
-from ..plain import alone, clean, cut
+from ..plain import alone, clean, cut, line
 from ..workplace import working_folder
 from .case import Case
 from .export import curl, export
@@ -203,10 +203,10 @@ def _trace(played: Played, lines: list[int]) -> Iterator[str]:
     seen = {number: list(group) for number, group in moments}
     last = len(played.case.steps) - 1 if played.step is None else played.step
     for number, step in enumerate(played.case.steps[: last + 1]):
-        yield f"  line {lines[number]}: {clean(step_text(step))}"
+        yield f"  line {lines[number]}: {line(step_text(step))}"
         for moment in seen.get(number, [])[:CONNECTIONS]:
             text = moment.transcript.render(moment.begin, moment.end)
-            yield from (f"    {moment.client} {clean(line)}" for line in text.splitlines())
+            yield from (f"    {moment.client} {clean(one)}" for one in text.splitlines())
         if left_out := len(seen.get(number, [])[CONNECTIONS:]):
             yield f"    [… {left_out:,} connections more, not shown]"
     for fault, hits in zip(played.case.all_faults, played.hits):
@@ -218,14 +218,14 @@ _WORDS = {Outcome.PASSED: "holds", Outcome.FAILED: "FAILS", Outcome.ERROR: "coul
 
 def _went_wrong(played: Played, failure: Failure, lines: list[int]) -> Iterator[str]:
     if played.step is not None:
-        yield f"  line {lines[played.step]}: {clean(step_text(played.case.steps[played.step]))}"
+        yield f"  line {lines[played.step]}: {line(step_text(played.case.steps[played.step]))}"
     for title, text in (("it went wrong", failure.reason), ("got", failure.got), ("expected", failure.expected),
                         ("the server ended by", failure.evidence.ended),
                         ("the server said", failure.evidence.log)):  # fmt: skip
         if text.strip():
             first, *rest = cut(text)
             yield f"  {title}: {first}"
-            yield from (f"    | {line}" for line in rest)
+            yield from (f"    | {one}" for one in rest)
 
 
 def record(path: Path, played: Played, server: str, lines: list[int]) -> dict[str, Any]:
