@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import subprocess
+import tracemalloc
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,6 +60,34 @@ def test_only_what_matters_is_left(tmp_path: Path) -> None:
     assert "removed: client crowd" in said and "steps 7 -> 2" in said and "no part of it can go" in said
     server = SAMPLES / "defect" / "url-piece-overwrites"
     assert [awscheck("replay", small, "--server", server).code, awscheck("replay", small).code] == [1, 0]
+
+
+def test_what_was_tried_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of a hundred candidates has its own bytes."""
+    step = Send(data=random.Random(1).randbytes(1 << 20))
+    case = Case(title="a", about="b", rule="S4", steps=(step,))
+    fails, holds = Played(case, Failure("")), Played(case)
+    monkeypatch.setattr(shrink, "play", lambda one, target: fails if (one, target) == (case, "its server") else holds)
+    monkeypatch.setattr(shrink.Shrinking, "_fails_alike", lambda self, one, servers: one == case)
+
+    class Named(str):
+        name = "a server"
+
+        def hasty(self) -> str:
+            return self
+
+    shrinking = shrink.Shrinking(case, Named("its server"), Named("the reference"), 60)
+    tracemalloc.start()
+    assert shrinking.run() == case and shrinking.tried > 100
+    assert tracemalloc.get_traced_memory()[1] < 48 << 20
+    tracemalloc.stop()
+
+
+def test_what_was_removed_is_a_line_each() -> None:
+    case = Case(title="a", about="b", rule="S4", steps=(Send(data=b"x"),))
+    shrinking = shrink.Shrinking(case, None, None, 1, removed=["file /a\n::error::\x1b[31m", "steps " + "x" * 10**6])
+    lines = shrink.told(case, shrinking).splitlines()
+    assert lines[0] == "removed: file /a […]" and len(lines) == 3 and len(lines[1]) < 500
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -175,7 +175,7 @@ def _shrink(options: argparse.Namespace) -> int:
         raise Unfit(f"{options.case}: {reason}") from reason
     except Failure as failure:
         raise Unfit(f"{options.server}: {failure.reason}") from failure
-    sys.stderr.write(clean(told(before, shrinking)))
+    sys.stderr.write(told(before, shrinking))
     if options.out:
         options.out.write_text(text, encoding="utf-8")
     else:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..model import Outcome, Trouble
+from ..plain import line
 from .case import Case, File, Get, Send
 from .kinds import Bad
 from .play import play
@@ -67,7 +68,7 @@ class Shrinking:
             raise NothingToShrink(f"it fails on {self.reference.name}, too; is the case wrong? {wrong.reason}")
         self._way = first.way
         self._taken = [self.case]
-        self._seen = {self.case}
+        self._seen = {hash(self.case)}
         self._right = [self.reference, *(one for one in self.others if play(self.case, one).outcome is Outcome.PASSED)]
         hasty = [one.hasty() for one in (self.target, *self._right)]
         while self._round(hasty):
@@ -104,9 +105,10 @@ class Shrinking:
     def _take(self, candidate: Candidate, servers: Sequence[Target]) -> bool:
         """Whether the candidate is as good a case; then it is the case from here on."""
         words, case = candidate
-        if case in self._seen or not self.in_time:
+        number = hash(case)  # of those that were tried not more is kept: each may have megabytes of its own
+        if number in self._seen or not self.in_time:
             return False
-        self._seen.add(case)
+        self._seen.add(number)
         try:
             expect_sound(case)
         except Bad:
@@ -144,7 +146,7 @@ class Shrinking:
 def told(before: Case, shrinking: Shrinking) -> str:
     """What came of it, for a terminal."""
     was, now = Size.of(before), Size.of(shrinking.case)
-    lines = [f"removed: {words}" for words in shrinking.removed]
+    lines = [f"removed: {line(words)}" for words in shrinking.removed]
     end = "no part of it can go" if shrinking.in_time else "the time is over"
     lines.append(f"steps {was.steps} -> {now.steps}, bytes {was.bytes:,} -> {now.bytes:,}; {shrinking.tried} smaller"
                  f" cases were tried, and {end}")  # fmt: skip
