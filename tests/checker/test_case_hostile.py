@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,24 @@ def test_what_a_report_shows_of_a_long_step_is_a_line(tmp_path: Path) -> None:
     path.write_text(f'{HEAD}steps = [{{ send = [{{ repeat = "123456789", times = 200000 }}] }}, {{ answer = 599 }}]\n')
     done = awscheck("replay", path, "--trace")
     assert done.code == 1 and len(done.text) < 20_000 and "more]" in done.text, done.text[:9999]
+
+
+@pytest.mark.parametrize("link", ["sub", "static", "dynamic"])
+def test_no_file_is_made_behind_a_link_that_was_there(link: str, tmp_path: Path) -> None:
+    """Neither by a replay nor by the exported program, and nothing else is left of it."""
+    case, site, other, program = (tmp_path / name for name in ("case.toml", "site", "other", "program.py"))
+    site.mkdir()
+    other.mkdir()
+    (site / link).symlink_to(other)
+    case.write_text(f'{HEAD}{STEPS}[files]\n"/sub/a" = 5\n"/static/b" = 5\n"/dynamic/c" = 5\n')
+    program.write_text(called("export", case).text)
+    before = sorted(site.iterdir())
+    replayed = called("replay", case, "--port", 1, "--root", site)
+    assert (replayed.code, sorted(site.iterdir()), list(other.iterdir())) == (2, before, []), replayed
+    line = [sys.executable, program, "--root", site, "--port", "1"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 2 and f"{link} is a link" in done.stdout, done
+    assert (sorted(site.iterdir()), list(other.iterdir())) == (before, [])
 
 
 @pytest.mark.parametrize("kind", ["/dev/zero", "/proc/self/mem", "."])

@@ -253,7 +253,11 @@ class _GuestTree(Tree):
         for path in self._files:
             if os.path.lexists(path):
                 raise Unfit(f"{path} is there already, and the case would make it")
-        super().__init__(root, case.seed)
+        try:
+            super().__init__(root, case.seed)
+        except Unfit:
+            self.leave()
+            raise
 
     def _make_directory(self, path: Path) -> None:
         inside = path.relative_to(self.root)

@@ -55,6 +55,8 @@ def make_all(root: str, makers: dict[str, Callable[[str], object]], made: list[s
         parts = folder.strip("/").split("/")
         for count in range(1, len(parts) + (folder not in makers)):
             path = os.path.join(root, *parts[:count])
+            if os.path.islink(path):
+                raise FileExistsError(f"{path} is a link: the case's files would be made elsewhere")
             if not os.path.isdir(path):
                 os.mkdir(path)
                 made.append(path)
