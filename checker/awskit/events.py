@@ -207,14 +207,13 @@ class Events(Judge):
         self.wait(stalled, "the server fills its socket to a client that does not read")
 
     def settled_descriptors(self) -> dict[tuple[int, int], str]:
-        """The server's open descriptors, when their number has stayed for eight looks."""
-        looks, links = 0, {}
+        """The server's open descriptors, when it has done all that it will do about their number."""
+        rest, links = _Rest(self.server, self.patience), {}
 
         def settled() -> bool:
-            nonlocal looks, links
-            now = procfs.descriptors(self.server.pid)
-            looks, links = (looks + 1 if len(now) == len(links) else 0), now
-            return looks > 8
+            nonlocal links
+            links = procfs.descriptors(self.server.pid)
+            return rest.has_come(len(links))
 
         self.wait(settled, "the number of the server's descriptors stays")
         return links

@@ -90,9 +90,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One call under one fault, or under several that go together. `uses`: exchanges that the fault may hit; `needs`:
-    those without which it says nothing; `then`: those that come afterwards, and must come whole; `beside`: clients that
-    are under way meanwhile. Of all of them, those that are right without a fault. `script`: one of those below."""
+    """One call under one fault, or under several that go together. `uses`: exchanges that the fault may hit, by
+    STALLED's names those for a file that no socket takes at once; `needs`: those without which it says nothing; `then`:
+    those that come afterwards, and must come whole; `beside`: clients that are under way meanwhile. Of all of them,
+    those that are right without a fault. `script`: one of those below."""
 
     call: str
     column: str
@@ -145,10 +146,11 @@ def plain(names: Sequence[str], seed: int, beside: Sequence[str] = ()) -> Case:
 
 
 def without_faults(case: Case) -> Case:
-    """The same without its faults. Where it waits until reads are held, the server comes to rest."""
+    """The same without its faults: everybody gets all. Where it waits until reads are held, the server comes to
+    rest."""
     steps = [ServerStep("idle") if step == ServerStep("reading") else step
              for step in case.steps if not isinstance(step, Release)]  # fmt: skip
-    return replace(case, faults=(), steps=tuple(steps))
+    return replace(case, faults=(), unserved=None if case.unserved is None else 0, steps=tuple(steps))
 
 
 def sendfiles(name: str, seed: int) -> Case:
@@ -172,7 +174,8 @@ def cells() -> tuple[Cell, ...]:
         faults = (Cut(call, share="half"), Refuse(call, "EAGAIN", first=2, every=2))
         found.append(_whole(call, "half-again", about, faults, _exchanges(call)))
     # A queue that is full: that file may be late or cut off; the next ones are none of it.
-    found.append(Cell("submit", "EAGAIN", *_refused("submit", "EAGAIN", FIRST_SUBMIT), DYNAMIC, script="queue_full",
+    found.append(Cell("submit", "EAGAIN", *_refused("submit", "EAGAIN", FIRST_SUBMIT),
+                      ("stalled-dynamic", *DYNAMIC), script="queue_full",
                       beside=_beside("dynamic")))  # fmt: skip
     # A server that has what it needs from its start on asks for so many at no time.
     found.append(Cell("setup", "EAGAIN", *_refused("setup", "EAGAIN", (FIRST_SETUP,)), ("small-dynamic",),
@@ -240,7 +243,7 @@ def _ends(call: str, error: str) -> Cell:
     elif call == "send":
         numbers, uses, script, kind = _numbers(FIRST_SEND), _BY_TURNS, "ended", "dynamic"
     else:
-        numbers, uses, script, kind = FIRST_SENDFILE, STATIC, "file_ended", "static"
+        numbers, uses, script, kind = FIRST_SENDFILE, ("small-static", "stalled-static"), "file_ended", "static"
     return Cell(call, error, *_refused(call, error, numbers), uses, script=script, beside=_beside(kind))
 
 
@@ -328,7 +331,11 @@ def _parts(targets: Iterable[str], split: Sequence[int] = (), together: int = 1)
 
 def _turns(names: Sequence[str], count: int) -> list[str]:
     """So many targets: of these exchanges, one after another and again."""
-    return [EXCHANGES[names[number % len(names)]] for number in range(count)]
+    return [_target(names[number % len(names)]) for number in range(count)]
+
+
+def _target(name: str) -> str:
+    return EXCHANGES.get(name) or STALLED[name]
 
 
 def _ended(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
@@ -342,14 +349,13 @@ def _pieces_ended(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
 
 def _file_ended(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
     """A small file, and then such as no socket takes at once."""
-    large = STALLED["stalled-static"] if "large-static" in names else EXCHANGES[names[0]]
-    return _parts([EXCHANGES[names[0]], *[large] * (_last(faults) - 2), EXCHANGES[names[0]]])
+    small, huge = _target(names[0]), _target(names[-1])
+    return _parts([small, *[huge] * (_last(faults) - 2), small])
 
 
 def _queue_full(names: Sequence[str], faults: Sequence[Fault]) -> list[Step]:
     """At first a file that is read by windows: the first of them is refused, and a later one."""
-    large = STALLED["stalled-dynamic"] if "large-dynamic" in names else EXCHANGES[names[0]]
-    return _parts([large, *_turns(names, _last(faults) - 1)])
+    return _parts([_target(names[0]), *_turns(names[1:] or names, _last(faults) - 1)])
 
 
 def _crowd(names: Sequence[str], _: Sequence[Fault]) -> list[Step]:

@@ -326,6 +326,7 @@ class Player:
         self._figures[step.figure] = self._figure(step.figure)
 
     def _compare(self, step: Compare) -> None:
+        self.bench.settled_descriptors()  # it may not have met yet what makes more
         most = self._figures[step.figure] + step.more
         try:
             self.bench.wait(lambda: self._figure(step.figure) <= most, f"at most {most:,} {step.figure}")
