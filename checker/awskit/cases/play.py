@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import procfs
+from .. import plain, procfs
 from ..bench import Bench, request_bytes
 from ..client import Client
 from ..model import Failure, Trouble
@@ -36,6 +36,7 @@ CLOSE_WAIT = 0x08  # of include/net/tcp_states.h: the client has closed, the ser
 SHORT = 64 * 1024  # bytes of an answer that is no file: the text of a 404
 _MISSED = "the server made no call that it could change (if a right server need not, say may_miss = true)"
 LONGEST_S = 1800.0  # of a replay: a case may ask for a million waits, and for answers that come byte by byte
+STEP_SHOWN = 160  # characters of the step that a reason begins with: its end must be read, too
 LOOKS = 8  # a figure that stays for so many looks has settled
 
 
@@ -84,7 +85,7 @@ class Player:
             try:
                 _DO[type(step)](self, step)
             except Failure as failure:
-                failure.reason = f"steps[{number}] ({step_text(step)}): {failure.reason}"
+                failure.reason = f"steps[{number}] ({plain.line(step_text(step), STEP_SHOWN)}): {failure.reason}"
                 raise
             finally:
                 played.moments += self._moments(number)
