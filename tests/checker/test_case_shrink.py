@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import tracemalloc
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_what_was_tried_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(title="a", about="b", rule="S4", steps=(step,))
     fails, holds = Played(case, Failure("")), Played(case)
     monkeypatch.setattr(shrink, "play", lambda one, target: fails if (one, target) == (case, "its server") else holds)
-    monkeypatch.setattr(shrink.Shrinking, "_fails_alike", lambda self, one, servers: one == case)
+    monkeypatch.setattr(shrink.Shrinking, "_fails_alike", lambda self, one, servers, times: one == case)
 
     class Named(str):
         name = "a server"
@@ -150,6 +151,23 @@ def imagined(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count()
     monkeypatch.setattr(shrink.time, "monotonic", lambda: float(next(clock)))
     monkeypatch.setattr(shrink, "play", lambda case, on: Played(case, Failure("no") if on.fails else None))
+
+
+@pytest.mark.parametrize("holds_each", [2, 6])
+def test_what_holds_now_and_then_is_not_given_back(holds_each: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever has less than this case fails on the server mostly, and holds each second time, or each sixth."""
+    case = parse('title = "a"\nabout = "b"\nrule = "S4"\nsteps = [{ get = "/x" }, { silence = true }]', "race.toml")
+    times: Counter[Case] = Counter()
+
+    def played(one: Case, on: Imagined) -> Played:
+        times[one] += on is BAD
+        return Played(one, Failure("no") if on is BAD and (one == case or times[one] % holds_each) else None)
+
+    monkeypatch.setattr(shrink, "play", played)
+    monkeypatch.setattr(Imagined, "hasty", lambda self: self)
+    shrinking = shrink.Shrinking(case, BAD, GOOD, 60)
+    assert shrinking.run() == case and shrinking.removed == []
+    assert shrinking.tried >= 1
 
 
 def test_clients_that_live_alike_become_a_crowd() -> None:

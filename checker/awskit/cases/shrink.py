@@ -1,11 +1,13 @@
 """The smallest case that still fails in the same way: fewer clients, steps, faults, split points and bytes.
 
-A candidate is taken if it fails on the server just as the case did (played.py, `way`) and holds on right servers: else
-half a request that nobody answers would be the smallest case of everything. Large parts are tried first (smaller.py).
-It ends when a whole round takes nothing, or when the time is over: the case is then as small as it has become.
+A candidate is taken if it fails on the server just as the case did (played.py, `way`), twice, and holds on right
+servers: else half a request that nobody answers would be the smallest case of everything. Large parts are tried first
+(smaller.py). It ends when a whole round takes nothing, or when the time is over: the case is then as small as it has
+become.
 
 That the server is waited for in vain is known here, so candidates are played by servers that are waited for more
-briefly. What is left is played once more with all patience, and given back only if that says the same.
+briefly. What is left is played once more with all patience, and several times so, and given back only if all that says
+the same: a smaller case is easily one that fails by chance.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from .smaller import PARTS, VALUES, Candidate, crowds, data_of
 from .sound import expect_sound
 from .target import Target
 
+TAKEN = 2  # times that a candidate must fail: what fails by chance is not the same
+SURE = 6  # times that what is left must
 LAST = 0.2  # of the time is kept for what is left in the end
 
 
@@ -117,27 +121,29 @@ class Shrinking:
             self.in_time = False
             return False
         self.tried += 1
-        if not self._fails_alike(case, servers):
+        if not self._fails_alike(case, servers, TAKEN):
             return False
         self.case = case
         self._taken.append(case)
         self.removed.append(words)
         return True
 
-    def _fails_alike(self, case: Case, servers: Sequence[Target]) -> bool:
-        """Whether it fails in the known way on the first, and holds on the others."""
+    def _fails_alike(self, case: Case, servers: Sequence[Target], times: int) -> bool:
+        """Whether it fails in the known way on the first, so many times, and holds on the others."""
         target, *right = servers
         try:
-            return play(case, target).way == self._way and all(
+            return all(play(case, target).way == self._way for _ in range(times)) and all(
                 play(case, one).outcome is Outcome.PASSED for one in right
             )
         except Trouble:  # such as a fault that hits nothing any more
             return False
 
     def _expect_the_same(self) -> None:
-        """Go back to what says the same with all patience, if the end does not."""
-        servers = (self.target, *self._right)
-        while len(self._taken) > 1 and not self._fails_alike(self._taken[-1], servers):
+        """Go back to what says the same with all patience, and each time, if the end does not."""
+        patient, hasty = (self.target, *self._right), [one.hasty() for one in (self.target, *self._right)]
+        while len(self._taken) > 1 and not (
+            self._fails_alike(self._taken[-1], patient, 1) and self._fails_alike(self._taken[-1], hasty, SURE)
+        ):
             del self._taken[len(self._taken) // 2 :]
         self.case = self._taken[-1]
         del self.removed[len(self._taken) - 1 :]
