@@ -75,7 +75,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     shrinking.add_argument("case", type=Path, metavar="CASE", help="a case file (TOML)")
     add_server(shrinking, required=True)
-    shrinking.add_argument("--seconds", type=_seconds, default=60, metavar="N", help="at most (default: 60)")
+    shrinking.add_argument("--seconds", type=_seconds, default=50, metavar="N", help="at most, beside building"
+                           " (default: 50)")  # fmt: skip
     shrinking.add_argument("--out", type=Path, metavar="FILE", help="write the case to FILE, not to standard output")
     shrinking.set_defaults(run=_shrink)
 
