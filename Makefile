@@ -83,7 +83,7 @@ test: | deps-unit deps-functional deps-known ## all that must hold before a chan
 	$(Q)rm -rf build/test-counts
 	$(Q)$(MAKE) --no-print-directory -s -j$(JOBS) aws $(SHORT)/aws $(UNIT_TESTS:%=$(OUT)/unit/%)
 	$(Q)$(MAKE) --no-print-directory unit seam
-	$(Q)$(MAKE) --no-print-directory -j6 --output-sync=target LONG=$(if $(WHOLE),--long) functional \
+	$(Q)$(MAKE) --no-print-directory -j7 --output-sync=target LONG=$(if $(WHOLE),--long) functional \
 	  $(patsubst %,checker-%,$(filter-out hostile,$(CHECKER_SUITES)))
 	$(Q)cat build/test-counts/* | awk '{ passed += $$1; failed += $$2; skipped += $$3 } \
 	  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 || passed == 0 }'
@@ -129,13 +129,14 @@ functional: $(OUT)/aws $(SHORT)/aws | deps-functional ## the running server, che
 	  --counts=build/test-counts/functional $(LONG) $(ARGS)
 
 # Its gradings mostly wait for a server or a compiler: the parts run side by side. ARGS are for one run of pytest.
-CHECKER_SUITES  := known hostile cases exported museum others
+CHECKER_SUITES  := matrix known hostile cases exported museum others
+CHECKER_matrix  := tests/checker/test_matrix.py
 CHECKER_known   := tests/checker/test_known.py
 CHECKER_hostile := tests/checker/test_hostile.py
 CHECKER_exported := tests/checker/test_case_export.py
 CHECKER_cases   := $(filter-out $(CHECKER_exported),$(wildcard tests/checker/test_case_*.py)) tests/checker/test_replay.py
-CHECKER_museum  := $(addprefix tests/checker/test_,bugs.py written.py matrix.py stories.py nginx.py)
-CHECKER_others  := $(filter-out $(CHECKER_known) $(CHECKER_hostile) $(CHECKER_cases) $(CHECKER_exported) $(CHECKER_museum), \
+CHECKER_museum  := $(addprefix tests/checker/test_,bugs.py written.py stories.py nginx.py)
+CHECKER_others  := $(filter-out $(foreach suite,$(filter-out others,$(CHECKER_SUITES)),$(CHECKER_$(suite))), \
                    $(wildcard tests/checker/test_*.py))
 
 .PHONY: checker-test
