@@ -2,8 +2,7 @@
  * grudging.h - before a good server's source (gcc -include): it answers each fault as it should, and then does harm to
  * others.
  *
- *   -DGRUDGE=NOBODY   every later client is closed as soon as it is accepted
- *   -DGRUDGE=NEXT     the next eight clients are, and those after them are served again
+ *   -DGRUDGE=NEXT     the next eight clients are closed as soon as they are accepted
  *   -DGRUDGE=OTHERS   every connection but the one that was hit is ended
  *
  * A fault is what no call meets by itself here: an error other than "not ready", a short count, or "not ready" where
@@ -17,9 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define NOBODY 1
+#define NEXT 1
 #define OTHERS 2
-#define NEXT 3
 #define EIGHT 8
 #define NUMBERS 1024
 #define LARGE 4096 /* bytes: whose answers are larger may find its socket full, or half so */
@@ -106,8 +104,8 @@ static inline int grudging_accept4(int fd, struct sockaddr *address, socklen_t *
             grudge(-1);
         return got;
     }
-    if (left > 0 && GRUDGE != OTHERS) {
-        left -= GRUDGE == NEXT;
+    if (left > 0 && GRUDGE == NEXT) {
+        left--;
         close(got);
         errno = ECONNABORTED;
         return -1;
