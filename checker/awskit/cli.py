@@ -13,8 +13,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from .exits import CANNOT_WORK, EPILOG, WRONG_USAGE
 from .model import Trouble, WrongUsage
+from .options import CANNOT_WORK, EPILOG, WRONG_USAGE
 from .plain import alone
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h

@@ -82,14 +82,14 @@ class Events(Judge):
         and why when that is in vain."""
         return wait_until(predicate, self.vigil(), what)
 
-    def sides(self) -> list[procfs.Connection]:
-        """The server's ends of its connections, as the kernel shows them."""
-        rows = procfs.connections(self.server.pid, self.server.port)
+    def sides(self, remote_port: int | None = None) -> list[procfs.Connection]:
+        """The server's ends of its connections, or of the one with this port of a client, as the kernel shows them."""
+        rows = procfs.connections(self.server.pid, self.server.port, remote_port)
         return [row for row in rows if row.state != procfs.LISTEN]
 
     def side(self, client: Client) -> procfs.Connection | None:
         """The server's end of this connection, or None when it is gone."""
-        return next(iter(procfs.connections(self.server.pid, self.server.port, client.port)), None)
+        return next(iter(self.sides(client.port)), None)
 
     def wait_accepted(self, clients: Iterable[Client]) -> None:
         """Wait until a process has accepted each of these connections: the kernel's backlog alone does not count."""

@@ -15,11 +15,11 @@ from . import annotate, batch, class_page, junit, page, report, roll, texts
 from .audience import STAGES, for_student
 from .boxed import expect_free_port
 from .cases import kept
-from .exits import CANNOT_WORK, EPILOG
 from .grade import CHECKS, Grader
 from .handed_in import ARCHIVES, is_submission
 from .isolation import Isolation
 from .model import Trouble, Verdict, WrongUsage
+from .options import CANNOT_WORK, EPILOG, seed, whole_number
 from .results import Report
 from .rubric import Rubric, load
 from .workplace import working_folder
@@ -48,7 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="judge these items only: their numbers, or ids of checks; what these need is run, too",
     )
     grade.add_argument("--list", action="store_true", help="list the items of the rubric and grade nothing")
-    grade.add_argument("--seed", type=_seed, metavar="N", help="decides all contents (default: a new one, printed)")
+    grade.add_argument("--seed", type=seed, metavar="N", help="decides all contents (default: a new one, printed)")
     grade.add_argument(
         "--out",
         type=Path,
@@ -77,7 +77,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="what students may see by now, for what is written for them below --out's DIR (default: before_due_date)",
     )
     grade.add_argument("--keep", action="store_true", help="keep in --out's DIR what was built and what was served")
-    grade.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="submissions at once (default: 1)")
+    grade.add_argument("--jobs", type=whole_number("jobs are", 1, 64), default=1, metavar="N",
+                       help="submissions at once (default: 1)")  # fmt: skip
     grade.add_argument(
         "--require-isolation",
         action="store_true",
@@ -86,18 +87,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     texts.add_option(grade)
     grade.add_argument("-v", "--verbose", action="store_true", help="show every check, and the seconds that it took")
     grade.set_defaults(run=_grade)
-
-
-def _seed(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) < 2**63):
-        raise argparse.ArgumentTypeError("a seed is a whole number from 0 on, below 2^63")
-    return int(text)
-
-
-def _jobs(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 64):
-        raise argparse.ArgumentTypeError("jobs are a whole number from 1 to 64")
-    return int(text)
 
 
 def _grade(options: argparse.Namespace) -> int:

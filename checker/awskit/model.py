@@ -2,7 +2,7 @@
 
 The drawing of the kit, arrows pointing down only:
 
-    tests/functional      cli.py  (awscheck: finds the command; exits.py: its exit codes)
+    tests/functional      cli.py  (awscheck: finds the command; options.py: what all commands share)
           |                 |  \\
           |                 |   cases/  (a failure as a file: found, replayed, drawn, handed on; the fault matrix)
           |                 |   grade_command.py  (grading on the command line)

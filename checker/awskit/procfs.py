@@ -60,19 +60,22 @@ class Connection:
     inode: int
 
 
-def connections(pid: int, local_port: int = 0, remote_port: int = 0, *, over: bool = False) -> list[Connection]:
-    """The TCP sockets of the network namespace that `pid` lives in: those with these ports (0: with any), and if `over`
-    those in TIME_WAIT, too. There may be ten thousand of these: only rows that may be asked for are taken apart."""
-    marks = [f":{port:04X} " for port in (local_port, remote_port) if port]
+def connections(
+    pid: int, local_port: int | None = None, remote_port: int | None = None, *, over: bool = False
+) -> list[Connection]:
+    """The TCP sockets of the network namespace that `pid` lives in: those with these ports, and if `over` those in
+    TIME_WAIT, too. There may be ten thousand of these: only rows that may be asked for are taken apart."""
+    marks = [f":{port:04X} " for port in (local_port, remote_port) if port is not None]
+    closed = "" if over else f" {TIME_WAIT:02X} "  # no other column has two digits of which one is a leading zero
     rows = []
     # The kernel walks its whole table for each of the two (4 ms): not for IPv6 where none is in use.
     for table in ("tcp", *(() if "TCP6: inuse 0\n" in _read(f"/proc/{pid}/net/sockstat6") else ("tcp6",))):
         for line in _read(f"/proc/{pid}/net/{table}").splitlines()[1:]:
-            if not all(mark in line for mark in marks) or not over and " 06 " in line:
+            if not all(mark in line for mark in marks) or closed and closed in line:
                 continue
             field = line.split()
             local, remote = (int(address.rpartition(":")[2], 16) for address in field[1:3])
-            if (local_port or local, remote_port or remote) == (local, remote):
+            if local_port in (None, local) and remote_port in (None, remote):
                 unsent, unread = (int(size, 16) for size in field[4].split(":"))
                 rows.append(Connection(local, remote, int(field[3], 16), unsent, unread, int(field[9])))
     return rows

@@ -260,7 +260,7 @@ about = "a"
 rule = "S4"
 steps = [
 {{ send = [{runs}] }},
-{{ client = "b", send = [{', '.join(['{ repeat = "x", times = 40 }, "ab"'] * 100)}] }},
+{{ client = "b", send = [{runs}] }},
 {longer}{{ client = "c", send = "a" }},
 {{ client = "c", answer = 200, file = "/a + b'+' * 5" }},
 ]

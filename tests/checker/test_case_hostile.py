@@ -190,6 +190,7 @@ def test_steps_that_are_made_to_keep_the_machine_busy_are_refused(steps: str, tm
     path.write_text(f"{HEAD}steps = [\n{steps}]\n")
     done = bounded("replay", path)
     assert done.returncode == 2 and done.stderr.startswith("awscheck: ") and len(done.stderr) < 1000, done
+    assert "no TOML" not in done.stderr, done
 
 
 def test_waits_in_vain_come_to_an_end(tmp_path: Path) -> None:

@@ -311,7 +311,7 @@ def _judged(mark: Mark, index: int = 0) -> Judged:
     cell = grid.cells()[index]
     case = cell.case(ALL, 1)
     assert case is not None
-    failure = Failure("a \x1b[2J <b>reason</b> ##[error]") if mark in (Mark.FAILED, Mark.CHANCE) else None
+    failure = Failure("a \x1b[2J <b>reason</b> ##[error]") if mark in matrix.FAILURES else None
     return Judged(cell, mark, case, Played(case, failure))
 
 

@@ -36,6 +36,15 @@ SLEEPS_IN_A_CHILD = "import os; os.fork() and os.wait(); import signal; print(fl
 SPINS = "print(flush=True)\nwhile True: pass"
 SPINS_IN_A_CHILD = "import os; os.fork() and os.wait(); print(flush=True)\nwhile True: pass"
 ENDS = "import os, time; print(flush=True)\nuntil = time.process_time() + 0.02\nwhile time.process_time() < until: pass"
+CLOSES_LATER = """
+import os, signal, time
+held = [os.open("/", os.O_RDONLY) for _ in range(9)]
+print(flush=True)
+until = time.process_time() + 0.04
+while time.process_time() < until: pass
+for one in held: os.close(one)
+signal.pause()
+"""
 IN_VFORK = "import ctypes; c = ctypes.PyDLL(None); print(flush=True); c.vfork() or c.pause()"
 TICKS = "import time; print(flush=True)\nwhile True: time.sleep(0.2)"
 WORKS_NOW_AND_THEN = """
@@ -207,6 +216,16 @@ def test_who_rests_has_ended_or_sleeps_or_goes_on_computing(
     events.server, events.patience = process(program), vigil.PATIENCE_S
     events.wait_rest()
     assert events.server.alive() == alive
+
+
+def test_descriptors_have_settled_when_their_server_has_done_all_that_it_will_about_them(
+    process: Callable[[str], Process],
+) -> None:
+    """Not while it is still on its way to close some, however often one looks meanwhile."""
+    events = Events()
+    events.server, events.patience, events.tally = process(CLOSES_LATER), vigil.PATIENCE_S, Tally()
+    before = len(procfs.descriptors(events.server.pid))
+    assert len(events.settled_descriptors()) == before - 9
 
 
 def test_nothing_is_at_rest_that_changes_though_its_server_sleeps(process: Callable[[str], Process]) -> None:

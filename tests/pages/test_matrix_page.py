@@ -9,7 +9,7 @@ import pytest
 
 from awskit.cases import grid, matrix_page
 from awskit.cases.drawing import svg
-from awskit.cases.matrix import Judged, Mark, Matrix
+from awskit.cases.matrix import FAILURES, Judged, Mark, Matrix
 from awskit.cases.play import Played
 from awskit.model import Failure
 from awskit.told import Moment, Told
@@ -24,7 +24,7 @@ def _judged(number: int, cell: grid.Cell) -> Judged:
     mark, case = MARKS[number % len(MARKS)], cell.case(grid.EXCHANGES, 1)
     assert case is not None
     failure = Failure("GET /static/small.dat: 1 byte of body came", got="x" * 300, expected="2,217 bytes of body")
-    played = Played(case, failure if mark in (Mark.FAILED, Mark.CHANCE) else None)
+    played = Played(case, failure if mark in FAILURES else None)
     return Judged(cell, mark, None if mark is Mark.LEFT_OUT else case, played)
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..exits import CANNOT_WORK
 from ..model import Failure, Outcome, Trouble
+from ..options import CANNOT_WORK, whole_number
 from ..plain import alone, clean, cut, line
 from ..workplace import working_folder
 from .case import Case
@@ -52,7 +52,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     replay.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case file (TOML)")
     add_server(replay)
-    replay.add_argument("--port", type=_port, metavar="N", help="a server that runs at this port of 127.0.0.1")
+    replay.add_argument("--port", type=whole_number("a port is", 1, 65535), metavar="N",
+                        help="a server that runs at this port of 127.0.0.1")  # fmt: skip
     replay.add_argument("--root", type=Path, metavar="DIR", help="the folder that the server at --port serves; the"
                         " case's files are made there, and removed")  # fmt: skip
     replay.add_argument("--trace", action="store_true", help="print the steps, and what went both ways in each")
@@ -75,8 +76,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     shrinking.add_argument("case", type=Path, metavar="CASE", help="a case file (TOML)")
     add_server(shrinking, required=True)
-    shrinking.add_argument("--seconds", type=_seconds, default=50, metavar="N", help="at most, beside building"
-                           " (default: 50)")  # fmt: skip
+    shrinking.add_argument("--seconds", type=whole_number("seconds are", 1, 3600), default=50, metavar="N",
+                           help="at most, beside building (default: 50)")  # fmt: skip
     shrinking.add_argument("--out", type=Path, metavar="FILE", help="write the case to FILE, not to standard output")
     shrinking.set_defaults(run=_shrink)
 
@@ -91,18 +92,6 @@ def add_server(parser: argparse.ArgumentParser, *, required: bool = False) -> No
         + ("" if required else "; without it this project's ./aws"),
         required=required,
     )
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
-        raise argparse.ArgumentTypeError("a port is a whole number from 1 to 65535")
-    return int(text)
-
-
-def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 3600):
-        raise argparse.ArgumentTypeError("seconds are a whole number from 1 to 3600")
-    return int(text)
 
 
 @contextlib.contextmanager

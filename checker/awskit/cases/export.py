@@ -229,6 +229,7 @@ class _Script:
         self._figures: dict[str, str] = {}  # the variables with what is remembered
         self._counts = {step.client: step.count for step in case.steps if isinstance(step, Connect)}
         # What has the bytes of a file as it is now; of one that is not there nobody knows any.
+        self._appended: dict[str, int] = {}  # how many bytes at the end of each
         self._contents = {target: _contents(target, entry) for target, entry in case.files if isinstance(entry, File)}
         self._asked: dict[str, tuple[str, str]] = {}  # the target, and what has the bytes that it had then, or ""
         self._by_get: set[str] = set()
@@ -373,10 +374,11 @@ class _Script:
 
     def _change(self, step: Change) -> list[str]:
         target, lines = step.file, []
+        appended = self._appended.pop(target, 0)
         if step.how == "append":
-            known, _, more = self._contents[target].rpartition(MORE)
-            known, more = (known, more) if more.isdecimal() else (self._contents[target], "0")  # or a target ends so
-            self._contents[target] = f"{known}{MORE}{int(more) + step.size}"
+            known = self._contents[target].removesuffix(f"{MORE}{appended}" if appended else "")
+            self._appended[target] = appended + step.size
+            self._contents[target] = f"{known}{MORE}{appended + step.size}"
             return [f"with open(root + {target!r}, 'ab') as stream:", f"    stream.write(b'+' * {step.size})"]
         if step.how == "replace":
             now = f"contents({target!r})"

@@ -19,7 +19,6 @@ from .case import Case, ClientStep, ServerStep
 from .play import Played, play
 from .target import Target
 
-
 AGAIN = 2  # times that what failed is played again
 
 
@@ -32,6 +31,9 @@ class Mark(enum.Enum):
     MISSED = "not delivered"  # the server never made the call, or not so that the fault could hit it: no verdict
     LEFT_OUT = "left out"  # the exchanges that make the call fail without any fault
     ERROR = "error"  # the kit's or the machine's fault
+
+
+FAILURES = (Mark.FAILED, Mark.CHANCE)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class Matrix:
     unsound: dict[str, Played]
     cells: tuple[Judged, ...]
 
-    def of(self, mark: Mark) -> list[Judged]:
-        """The cells with this mark."""
-        return [one for one in self.cells if one.mark is mark]
+    def of(self, *marks: Mark) -> list[Judged]:
+        """The cells with one of these marks, mark by mark."""
+        return [one for mark in marks for one in self.cells if one.mark is mark]
 
 
 def run(target: Target, seed: int, calls: Collection[str] = grid.CALLS) -> Matrix:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..exits import CANNOT_WORK
 from ..model import Failure
+from ..options import CANNOT_WORK, seed
 from ..plain import clean, cut, line
 from . import grid, matrix_page
 from .command import FAILS, HOLDS, opened
-from .matrix import Judged, Mark, Matrix, failure_of, run
+from .matrix import FAILURES, Judged, Mark, Matrix, failure_of, run
 from .target import Unfit
 from .write import to_text
 
@@ -44,19 +44,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="a submission (folder or archive), a sample of"
                         " fixtures/submissions, or an executable such as ./aws")  # fmt: skip
-    parser.add_argument("--seed", type=_seed, default=SEED, metavar="N", help=f"of sizes and bytes (default: {SEED})")
+    parser.add_argument("--seed", type=seed, default=SEED, metavar="N", help=f"of sizes and bytes (default: {SEED})")
     parser.add_argument("--only", nargs="+", choices=grid.CALLS, default=grid.CALLS, metavar="CALL",
                         help=f"these rows only: {', '.join(grid.CALLS)}")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="write each cell's case to DIR, new or empty")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the grid to FILE as a page")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the cells to FILE, a list")
     parser.set_defaults(run=_matrix)
-
-
-def _seed(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) < 2**63):
-        raise argparse.ArgumentTypeError("a seed is a whole number from 0 on, below 2^63")
-    return int(text)
 
 
 def _matrix(options: argparse.Namespace) -> int:
@@ -85,7 +79,7 @@ def _matrix(options: argparse.Namespace) -> int:
         options.json.write_text(json.dumps(cells, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if matrix.of(Mark.ERROR):
         return CANNOT_WORK
-    return FAILS if matrix.of(Mark.FAILED) or matrix.of(Mark.CHANCE) or matrix.unsound else HOLDS
+    return FAILS if matrix.of(*FAILURES) or matrix.unsound else HOLDS
 
 
 def record(judged: Judged) -> dict[str, Any]:
@@ -93,7 +87,7 @@ def record(judged: Judged) -> dict[str, Any]:
     found: dict[str, Any] = {"cell": judged.cell.id, "mark": judged.mark.value}
     if judged.case:
         found["case"] = judged.file
-    if judged.mark in (Mark.FAILED, Mark.CHANCE):
+    if judged.mark in FAILURES:
         found["reason"] = "\n".join(cut(failure_of(judged).reason))
     if judged.mark is Mark.ERROR and judged.played:
         found["reason"] = "\n".join(cut(str(judged.played.trouble)))
@@ -109,7 +103,7 @@ def text(matrix: Matrix, out: Path | None) -> str:
     for name, played in matrix.unsound.items():
         reason = played.failure.reason if played.failure else ""
         said.append(f"fails without any fault, and is left out: {name}: {line(reason, 200)}")
-    for judged in (*matrix.of(Mark.FAILED), *matrix.of(Mark.CHANCE)):
+    for judged in matrix.of(*FAILURES):
         said += _why(judged, matrix.server, out)
     for judged in matrix.of(Mark.ERROR):
         trouble = judged.played.trouble if judged.played else ""

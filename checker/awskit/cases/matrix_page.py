@@ -13,12 +13,11 @@ from ..failing import capital
 from ..markup import Markup, document, element, join
 from ..plain import cut, line
 from . import grid
-from .matrix import Judged, Mark, Matrix, failure_of
+from .matrix import FAILURES, Judged, Mark, Matrix, failure_of
 
 MOST = 24  # lines of one text
 _CLASSES = {Mark.HELD: "held", Mark.FAILED: "failed", Mark.CHANCE: "chance", Mark.MISSED: "missed",
             Mark.LEFT_OUT: "out", Mark.ERROR: "error"}  # fmt: skip
-_TOLD = (Mark.FAILED, Mark.CHANCE)  # why is told below the grid
 _KEY = {
     Mark.HELD: "every answer came as it should, also to those beside the fault and after it",
     Mark.FAILED: "one did not, or the server ended",
@@ -95,7 +94,7 @@ def _cell(judged: Judged | None, folder: str) -> Markup:
         link = f"{folder if folder.startswith('.') else f'./{folder}'}/{judged.file}"
         shown = element("a", text, href=quote(link), title=capital(judged.cell.about))
     else:
-        shown = element("a", text, href=f"#{_id(judged)}") if judged.mark in _TOLD else element("span", text)
+        shown = element("a", text, href=f"#{_id(judged)}") if judged.mark in FAILURES else element("span", text)
     return element("td", shown, class_=_CLASSES[judged.mark])
 
 
@@ -110,7 +109,7 @@ def _id(judged: Judged) -> str:
 
 
 def _failures(matrix: Matrix, folder: str, out: Path | None) -> Markup | None:
-    red = [judged for mark in _TOLD for judged in matrix.of(mark)]
+    red = matrix.of(*FAILURES)
     if not red:
         return None
     rows = [element("li", _failure(judged, matrix.server, out), id=_id(judged)) for judged in red]

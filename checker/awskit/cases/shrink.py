@@ -74,8 +74,8 @@ class Shrinking:
         self._taken = [self.case]
         self._seen = {hash(self.case)}
         self._right = [self.reference, *(one for one in self.others if play(self.case, one).outcome is Outcome.PASSED)]
-        hasty = [one.hasty() for one in (self.target, *self._right)]
-        while self._round(hasty):
+        self._hasty = [one.hasty() for one in (self.target, *self._right)]
+        while self._round(self._hasty):
             pass
         self._expect_the_same()
         return self.case
@@ -140,9 +140,9 @@ class Shrinking:
 
     def _expect_the_same(self) -> None:
         """Go back to what says the same with all patience, and each time, if the end does not."""
-        patient, hasty = (self.target, *self._right), [one.hasty() for one in (self.target, *self._right)]
+        patient = (self.target, *self._right)
         while len(self._taken) > 1 and not (
-            self._fails_alike(self._taken[-1], patient, 1) and self._fails_alike(self._taken[-1], hasty, SURE)
+            self._fails_alike(self._taken[-1], patient, 1) and self._fails_alike(self._taken[-1], self._hasty, SURE)
         ):
             del self._taken[len(self._taken) // 2 :]
         self.case = self._taken[-1]
