@@ -135,7 +135,7 @@ _register("dynamic", "S8")
     "pieces.half_close",
     "a client that says that it has sent all still gets its file",
     "S9",
-    needs=("static.one_then_another", "dynamic.one_then_another"),
+    needs=("static.one_then_another", "dynamic.one_then_another", "cuts.stopped"),
 )
 def half_close(bench: Bench) -> None:
     """Of a small file the server finds request and end at once: else it may have sent all before the end comes. A large
