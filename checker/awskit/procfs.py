@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 ESTABLISHED, TIME_WAIT, LISTEN = 0x01, 0x06, 0x0A  # include/net/tcp_states.h
+FIN_UNCONFIRMED = (0x04, 0x09, 0x0B)  # FIN_WAIT1, LAST_ACK, CLOSING: the kernel counts the FIN as a byte unsent
 
 
 def family(pid: int) -> list[int]:
@@ -50,7 +51,7 @@ def own_descriptors(pid: int) -> dict[int, str]:
 class Connection:
     """One row of /proc/PID/net/tcp or tcp6. `inode` is 0 where no process has the socket: not accepted yet, or closed.
     `unread` is the number of bytes that have come and that the process has not yet received, `unsent` of those that it
-    has sent and that the other side has not confirmed."""
+    has sent and that the other side has not confirmed, without the FIN."""
 
     local_port: int
     remote_port: int
@@ -76,8 +77,9 @@ def connections(
             field = line.split()
             local, remote = (int(address.rpartition(":")[2], 16) for address in field[1:3])
             if local_port in (None, local) and remote_port in (None, remote):
-                unsent, unread = (int(size, 16) for size in field[4].split(":"))
-                rows.append(Connection(local, remote, int(field[3], 16), unsent, unread, int(field[9])))
+                state, (unsent, unread) = int(field[3], 16), (int(size, 16) for size in field[4].split(":"))
+                unsent = max(0, unsent - (state in FIN_UNCONFIRMED))  # the two are not read at once
+                rows.append(Connection(local, remote, state, unsent, unread, int(field[9])))
     return rows
 
 

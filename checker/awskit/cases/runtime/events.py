@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .place import CLOSE_WAIT, ESTABLISHED, LISTEN, LOOK, PATIENCE, SETTLED, Place, Wrong
+from .place import CLOSE_WAIT, ESTABLISHED, FIN_UNCONFIRMED, LISTEN, LOOK, PATIENCE, SETTLED, Place, Wrong
 
 if TYPE_CHECKING:
     from .client import Client
@@ -38,8 +38,9 @@ def sockets() -> list[tuple[int, int, int, int, int, int]]:
             for line in stream.readlines()[1:]:
                 word = line.split()
                 own, other = (int(address.split(":")[1], 16) for address in word[1:3])
-                unsent, unread = (int(size, 16) for size in word[4].split(":"))
-                rows.append((own, other, int(word[3], 16), unsent, unread, int(word[9])))
+                state, (unsent, unread) = int(word[3], 16), (int(size, 16) for size in word[4].split(":"))
+                unsent = max(0, unsent - (state in FIN_UNCONFIRMED))  # the two are not read at once
+                rows.append((own, other, state, unsent, unread, int(word[9])))
     return rows
 
 
