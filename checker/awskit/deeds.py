@@ -31,13 +31,15 @@ class Deed:
 @dataclass
 class Deeds:
     """All that was done to one server, which was started with these `faults` and so many descriptors (0: as is
-    custom). `may_miss`: a right server need not meet the faults. `left_out`: so many deeds were too many."""
+    custom). `may_miss`: a right server need not meet the faults. `left_out`: so many deeds were too many. `unsaid`: why
+    no case of them would fail each time, if a check knows that."""
 
     faults: tuple[Fault, ...] = ()
     descriptors: int = 0
     may_miss: bool = False
     done: list[Deed] = field(default_factory=list)
     left_out: int = 0
+    unsaid: str = ""
     _clients: int = 0
 
     def add(self, what: str, client: int = 0, value: Any = None) -> None:

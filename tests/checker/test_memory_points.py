@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from awskit import memory
+from awskit.deeds import Deeds
+from awskit.model import Failure
 from awskit.valgrind import _is_harmless, _read
 from grading import Graded
 
@@ -138,3 +144,32 @@ def test_which_uninitialised_bytes_are_no_error(text: str, harmless: bool) -> No
 def test_what_was_freed_is_told_from_what_was_never_there(address: str, kind: str) -> None:
     report = f"<error><kind>InvalidRead</kind><what>Invalid read</what><auxwhat>{address}</auxwhat></error>"
     assert _read(ElementTree.fromstring(report), "/submission").kind == kind
+
+
+@pytest.mark.parametrize(("grown", "more"), [
+    ([4_000_000] * 3, 6_000_000), ([1 << 20] * 8, 4 << 20), ([1 << 19] * 16, 4 << 20),
+    ([32_768] * 16, None)])  # fmt: skip
+def test_what_grows_is_watched_until_a_replay_can_tell_it_from_chance(
+    grown: list[int], more: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deeds = grow(grown, monkeypatch, f"{len(grown)} bursts of 240 static files, .* by {grown[0]:,}, ")
+    assert deeds == [("remember", "memory"), *([("compare", ("memory", more))] if more else [])]
+
+
+@pytest.mark.parametrize("grown", [[32_767], [4_000_000, 32_767], [1 << 19] * 15 + [0]])
+def test_one_burst_that_loses_nothing_is_enough(grown: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert grow(grown, monkeypatch) == [("remember", "memory")]
+
+
+def grow(grown: list[int], monkeypatch: pytest.MonkeyPatch, reason: str = "") -> list[tuple[str, object]]:
+    """What the check has written down, on a server that grows by so much in each burst; all of them have to be made.
+    `reason` is what it fails for, if it is to."""
+    weights = itertools.accumulate([1_000_000, *grown])
+    monkeypatch.setattr(memory, "_weight_after_burst", lambda _: next(weights))
+    bench = SimpleNamespace(deeds=Deeds())
+    with pytest.raises(Failure, match=reason) if reason else contextlib.nullcontext():
+        memory.growth(bench)
+    assert not list(weights)
+    compared = any(deed.what == "compare" for deed in bench.deeds.done)
+    assert bool(bench.deeds.unsaid) == (bool(reason) and not compared)
+    return [(deed.what, deed.value) for deed in bench.deeds.done]

@@ -57,6 +57,14 @@ def test_what_no_client_sees_is_said_to_have_no_case(tmp_path: Path) -> None:
     assert "there is no case file of this: what valgrind" in report
 
 
+def test_what_a_check_knows_not_to_fail_each_time_has_no_case() -> None:
+    failure = Failure("memory grew in each")
+    failure.evidence.deeds = Deeds(unsaid="so little grows")
+    failure.evidence.deeds.add("remember", value="memory")
+    with pytest.raises(NotSaid, match="so little grows"):
+        case_of(CHECKS["memory.growth"], failure, 5)
+
+
 def test_the_list_of_those_without_a_case_is_whole() -> None:
     watched = {name for name in REGISTRY if name.startswith("memory.")}
     assert watched - {"memory.growth"} == UNSAID
@@ -182,6 +190,15 @@ def test_crowds_one_after_another_are_as_large_as_may_be() -> None:
     steps = made(deeds, a=("file", 10)).steps
     assert [step.count for step in steps if isinstance(step, Connect)] == [250, 50]
     assert steps[-1] == Close(client="crowd2", flag=True)
+
+
+def test_where_memory_is_compared_crowds_are_small() -> None:
+    deeds = Deeds()
+    for _ in range(25):
+        deeds.add("crowd", value=(REQUEST, 4))
+    deeds.add("remember", value="memory")
+    deeds.add("compare", value=("memory", 5))
+    assert [step.count for step in made(deeds, a=("file", 10)).steps if isinstance(step, Connect)] == [40, 40, 20]
 
 
 def test_a_server_that_died_is_given_the_time_to() -> None:

@@ -42,6 +42,8 @@ def case_of(check: Check, failure: Failure, seed: int) -> Case:
         made = _of_evidence(check, seed)
     elif evidence.deeds is None or not evidence.deeds.done:
         made = _of_start(check, seed)
+    elif evidence.deeds.unsaid:
+        raise NotSaid(evidence.deeds.unsaid)
     elif evidence.deeds.left_out:
         raise NotSaid("more was done than a case can hold")
     else:

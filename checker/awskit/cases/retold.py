@@ -18,6 +18,8 @@ from .case import (
 
 ALONE = "client"  # the name of one that need not be named
 CROWD = 250  # clients at once that stand for many one after another: fewer than a case may have
+# The same where memory is compared: how many of a crowd a server has at once is chance, and so is what they take.
+SMALL_CROWD = 40
 PLAIN_GET = re.compile(rb"GET (/[\x21-\x7e]*) HTTP/1\.1\r\n")
 
 
@@ -170,6 +172,8 @@ def _to_the_failure(done: Iterable[Deed]) -> Iterator[Deed]:
     """The deeds without the clients' leaving at the end, when all was over; crowds that came one after another are
     made as large as they may be."""
     deeds = list(done)
+    weighed = any(deed.what == "compare" and deed.value[0] == "memory" for deed in deeds)
+    largest = SMALL_CROWD if weighed else CROWD
     while deeds and deeds[-1].what == "close":
         deeds.pop()
     for crowd, group in itertools.groupby(deeds, lambda deed: deed.value[0] if deed.what == "crowd" else None):
@@ -178,8 +182,8 @@ def _to_the_failure(done: Iterable[Deed]) -> Iterator[Deed]:
             continue
         left = sum(deed.value[1] for deed in group)
         while left > 0:
-            yield Deed("crowd", 0, (crowd, min(left, CROWD)))
-            left -= CROWD
+            yield Deed("crowd", 0, (crowd, min(left, largest)))
+            left -= largest
 
 
 def _name(deed: Deed) -> str:
