@@ -184,10 +184,10 @@ def test_a_file_that_is_made_to_keep_the_checker_busy_is_refused(name: str, tmp_
     assert done.returncode == 2 and done.stderr.startswith("awscheck: ") and len(done.stderr) < 1000, done
 
 
-@pytest.mark.parametrize("steps", STEP_BOMBS.values(), ids=STEP_BOMBS)
-def test_steps_that_are_made_to_keep_the_machine_busy_are_refused(steps: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", examples(STEP_BOMBS, lambda name: not name.startswith("links that lead")))
+def test_steps_that_are_made_to_keep_the_machine_busy_are_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb.toml"
-    path.write_text(f"{HEAD}steps = [\n{steps}]\n")
+    path.write_text(f"{HEAD}steps = [\n{STEP_BOMBS[name]}]\n")
     done = bounded("replay", path)
     assert done.returncode == 2 and done.stderr.startswith("awscheck: ") and len(done.stderr) < 1000, done
     assert "no TOML" not in done.stderr, done

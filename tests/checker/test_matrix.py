@@ -40,7 +40,7 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("call", examples(SHOWN, lambda call: call in ("sendfile", "aio", "wait")))
+@pytest.mark.parametrize("call", examples(SHOWN, lambda call: call in ("aio", "wait")))
 def test_what_a_defect_explains_is_red_and_nothing_else(call: str) -> None:
     sample = f"defect/{SHOWN[call]}"
     assert any(cell.startswith(f"{call} ") for cell in expected(sample))
