@@ -69,7 +69,7 @@ def test_what_was_tried_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(title="a", about="b", rule="S4", steps=(step,))
     fails, holds = Played(case, Failure("")), Played(case)
     monkeypatch.setattr(shrink, "play", lambda one, target: fails if (one, target) == (case, "its server") else holds)
-    monkeypatch.setattr(shrink.Shrinking, "_fails_alike", lambda self, one, servers, times: one == case)
+    monkeypatch.setattr(shrink.Shrinking, "_fails_alike", lambda self, one, *_: one == case)
 
     class Named(str):
         name = "a server"
@@ -153,9 +153,9 @@ def imagined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shrink, "play", lambda case, on: Played(case, Failure("no") if on.fails else None))
 
 
-@pytest.mark.parametrize("holds_each", [2, 6])
+@pytest.mark.parametrize("holds_each", [2, 6, 20])
 def test_what_holds_now_and_then_is_not_given_back(holds_each: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever has less than this case fails on the server mostly, and holds each second time, or each sixth."""
+    """Whatever has less than this case fails on the server mostly, and holds each second time, or each twentieth."""
     case = parse('title = "a"\nabout = "b"\nrule = "S4"\nsteps = [{ get = "/x" }, { silence = true }]', "race.toml")
     times: Counter[Case] = Counter()
 
@@ -192,6 +192,23 @@ def test_a_number_comes_near_the_smallest_that_will_do_in_a_few_rounds() -> None
             tried += made.index(smaller_one) + 1 if smaller_one else len(made)
             value = smaller_one or value
         assert least <= value.count <= least * 8 / 7 + 1 and tried < 60, (value, tried)
+
+
+@pytest.mark.usefixtures("imagined")
+@pytest.mark.parametrize(("seconds", "sure"), [(5, shrink.SURE_LEAST), (1000, shrink.SURE_MOST)])
+def test_how_often_the_end_is_tried_is_a_matter_of_time(
+    seconds: int, sure: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: Counter[Case] = Counter()
+
+    def played(case: Case, on: Imagined) -> Played:
+        times[case] += on is BAD
+        return Played(case, Failure("no") if on is BAD else None)
+
+    monkeypatch.setattr(shrink, "play", played)
+    monkeypatch.setattr(Imagined, "hasty", lambda self: self)
+    end = shrink.Shrinking(parse(FAT, "fat.toml"), BAD, GOOD, seconds).run()
+    assert times[end] == shrink.TAKEN + 1 + sure
 
 
 @pytest.mark.usefixtures("imagined")

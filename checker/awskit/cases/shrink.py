@@ -26,8 +26,9 @@ from .sound import expect_sound
 from .target import Target
 
 TAKEN = 2  # times that a candidate must fail: what fails by chance is not the same
-SURE = 6  # times that what is left must
-LAST = 0.2  # of the time is kept for what is left in the end
+SURE_LEAST = 6  # times that what is left must
+SURE_MOST = 20  # and so often while there is time
+LAST = 0.2  # of the time is kept for that
 
 
 class NothingToShrink(Exception):
@@ -64,7 +65,7 @@ class Shrinking:
 
     def run(self) -> Case:
         """The smallest case found. Raises NothingToShrink, and Trouble."""
-        self._end = time.monotonic() + self.seconds * (1 - LAST)
+        self._end = time.monotonic() + self.seconds
         first = play(self.case, self.target)
         if first.failure is None:
             raise NothingToShrink(f"it holds on {self.target.name}")
@@ -117,7 +118,7 @@ class Shrinking:
             expect_sound(case)
         except Bad:
             return False
-        if time.monotonic() >= self._end:
+        if time.monotonic() >= self._end - self.seconds * LAST:
             self.in_time = False
             return False
         self.tried += 1
@@ -128,13 +129,17 @@ class Shrinking:
         self.removed.append(words)
         return True
 
-    def _fails_alike(self, case: Case, servers: Sequence[Target], times: int) -> bool:
-        """Whether it fails in the known way on the first, so many times, and holds on the others."""
+    def _fails_alike(self, case: Case, servers: Sequence[Target], least: int, most: int | None = None) -> bool:
+        """Whether it fails in the known way on the first, `least` times, and then up to `most` times while there is
+        time; and holds on the others."""
         target, *right = servers
         try:
-            return all(play(case, target).way == self._way for _ in range(times)) and all(
-                play(case, one).outcome is Outcome.PASSED for one in right
-            )
+            for number in range(most or least):
+                if number >= least and time.monotonic() >= self._end:
+                    break
+                if play(case, target).way != self._way:
+                    return False
+            return all(play(case, one).outcome is Outcome.PASSED for one in right)
         except Trouble:  # such as a fault that hits nothing any more
             return False
 
@@ -142,7 +147,8 @@ class Shrinking:
         """Go back to what says the same with all patience, and each time, if the end does not."""
         patient = (self.target, *self._right)
         while len(self._taken) > 1 and not (
-            self._fails_alike(self._taken[-1], patient, 1) and self._fails_alike(self._taken[-1], self._hasty, SURE)
+            self._fails_alike(self._taken[-1], patient, 1)
+            and self._fails_alike(self._taken[-1], self._hasty, SURE_LEAST, SURE_MOST)
         ):
             del self._taken[len(self._taken) // 2 :]
         self.case = self._taken[-1]
