@@ -21,7 +21,7 @@ from .model import Check, Failure, Trouble, check
 from .often import ask_often
 
 BURST = 240  # requests of a kind
-BURSTS = range(3, 17)  # after the first one: so many at least, and at most while it is not CERTAIN
+BURSTS = 3  # after the first one
 GROWTH = 32 * 1024  # bytes in one burst that are no chance: eight pages
 # Bytes in all. How many clients a server has at once in a replay, and what its heap keeps then, is chance: good servers
 # were seen to grow by 1.2 MB. A case takes half of what it saw for chance.
@@ -238,11 +238,11 @@ _register(
     needs=("memory.dynamic", "memory.notfound", "abort.ten_thousand"),
 )
 def growth(bench: Bench) -> None:
-    """What is lost in every burst, and is no leak to valgrind, because something still points to it. It goes on until
-    so much is lost that a replay can tell it from chance, too, or until a burst loses nothing."""
+    """What is lost in every burst, and is no leak to valgrind, because something still points to it. One burst
+    that loses nothing ends it."""
     weights = [_weight_after_burst(bench)]
     bench.deeds.add("remember", value="memory")
-    while len(weights) <= BURSTS.start or len(weights) < BURSTS.stop and weights[-1] - weights[0] < CERTAIN:
+    while len(weights) <= BURSTS:
         weights.append(_weight_after_burst(bench))
         if weights[-1] - weights[-2] < GROWTH:
             return
@@ -252,7 +252,7 @@ def growth(bench: Bench) -> None:
     else:
         bench.deeds.unsaid = "so little grows that a replay does not tell it from chance"
     raise Failure(
-        f"{len(grown)} bursts of {BURST} static files, {BURST} that are not there and 4 dynamic ones: memory grew in"
+        f"{BURSTS} bursts of {BURST} static files, {BURST} that are not there and 4 dynamic ones: memory grew in"
         f" each, by {', '.join(f'{size:,}' for size in grown)} bytes",
         got=f"{min(grown) // (2 * BURST):,} bytes for each request, or more",
         expected="as much memory as after the first burst",

@@ -159,7 +159,7 @@ STEP_BOMBS = {
     '[files]\n"/static/a" = 250000000\n# ',
     "much that is appended": APPENDED * 20 + ']\n[files]\n"/static/a" = 5\n# ',
     "answers of a file that grows": APPENDED * 15 + CROWD + ']\n[files]\n"/static/a" = 5\n# ',
-    "answers of a long text": CROWD + '{ client = "a", answer = 200 },\n' * 40 + ']\n'
+    "answers of a long text": CROWD + '{ client = "a", answer = 200 },\n' * 7 + ']\n'
     '[files]\n"/static/a" = { text = [{ repeat = "x", times = 2000000 }] }\n# ',
     "endless steps": '{ get = "/static/a" },\n' * 50_000,
     "endless bytes": '{ send = [{ repeat = "xxxxxxxxxxxxxxxx", times = 1000000000000000000 }] }',
